@@ -27,7 +27,9 @@ def digest_of(data: bytes) -> Digest:
 
 def canonical_json(value: Any) -> bytes:
     """Write plain JSON values in the one form that digests are taken of."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
 
 
 def to_plain(noun: Any) -> Any:

@@ -1,0 +1,167 @@
+"""Settings as one frozen value, built from a mapping the caller passes. Nothing here reads the environment by itself.
+
+The CLI passes `os.environ`, Airflow's glue passes connections, a test passes a dict. Every wrong or missing
+setting is named at once in one `SettingsError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from ocr_ops.errors import SettingsError
+
+
+class OcrEngine(StrEnum):
+    """Which engine reads pages."""
+
+    EMBEDDED = "embedded"
+    VLLM = "vllm"
+
+
+class LlmProvider(StrEnum):
+    """Who corrects the fields."""
+
+    NONE = "none"
+    OPENAI = "openai"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on one document, checked before anything is decoded."""
+
+    max_bytes: int = 100_000_000
+    max_pages: int = 500
+    max_page_pixels: int = 120_000_000
+    dpi: int = 200
+    max_side_px: int = 3500
+    """Longest side of a page picture we keep; larger scans are scaled down to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings; each one is read from `OCR_OPS_<NAME IN CAPITALS>`."""
+
+    ocr_engine: OcrEngine = OcrEngine.EMBEDDED
+    """`embedded` (PP-OCRv6 on the CPU, needs nothing) or `vllm`."""
+    ocr_urls: tuple[str, ...] = ()
+    """Base URLs of OpenAI-compatible OCR servers, comma separated, each ending in /v1."""
+    ocr_model: str = "deepseek-ai/DeepSeek-OCR"
+    """Model name the OCR servers serve."""
+    ocr_api_key: str = field(default="", repr=False)
+    """Key for the OCR servers."""
+    ocr_in_flight: int = 16
+    """Requests in flight to the OCR servers from one task."""
+    llm_provider: LlmProvider = LlmProvider.NONE
+    """`none` or `openai` (any OpenAI-compatible endpoint); setting only a URL means `openai`."""
+    llm_url: str = ""
+    """Base URL of the LLM endpoint, ending in /v1."""
+    llm_model: str = ""
+    """Model name at the LLM endpoint; empty: the first one the server lists."""
+    llm_api_key: str = field(default="", repr=False)
+    """Key for the LLM endpoint."""
+    llm_timeout_s: int = 120
+    """Seconds to wait for one LLM reply."""
+    database_url: str = field(default="", repr=False)
+    """SQLAlchemy URL of the warehouse; empty: the embedded server under `var/`."""
+    audit_uri: str = "file://var/audit"
+    """Where intermediates are kept, a `file://` folder."""
+    allowed_roots: tuple[str, ...] = ()
+    """Folders documents may come from, separated by `:`; empty: no restriction outside Airflow."""
+    max_bytes: int = Limits.max_bytes
+    """Largest file opened, in bytes."""
+    max_pages: int = Limits.max_pages
+    """Most pages of one document."""
+    max_page_pixels: int = Limits.max_page_pixels
+    """Most pixels of one page picture before scaling."""
+    dpi: int = Limits.dpi
+    """Resolution at which PDF pages are rendered."""
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds on one document."""
+        return Limits(self.max_bytes, self.max_pages, self.max_page_pixels, self.dpi)
+
+    @property
+    def audit_folder(self) -> Path:
+        """The local folder of the audit store; SettingsError when `audit_uri` is not a file URI."""
+        if not self.audit_uri.startswith("file://"):
+            raise SettingsError(f"OCR_OPS_AUDIT_URI must be a file:// folder, not {self.audit_uri!r}")
+        return Path(self.audit_uri.removeprefix("file://"))
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read `OCR_OPS_*` from a mapping; unknown names are ignored, wrong values are all named in one SettingsError."""
+        given, wrong = _read(cls, env)
+        if given.get("llm_url") and "llm_provider" not in given:
+            given["llm_provider"] = LlmProvider.OPENAI
+        settings = cls(**given) if not wrong else cls()
+        wrong += _contradictions(settings)
+        if wrong:
+            raise SettingsError("; ".join(wrong))
+        return settings
+
+
+def env_name(setting: str) -> str:
+    """The environment variable of a setting."""
+    return f"OCR_OPS_{setting.upper()}"
+
+
+def _read(cls: type[Settings], env: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    given: dict[str, Any] = {}
+    wrong: list[str] = []
+    for spec in fields(cls):
+        text = env.get(env_name(spec.name), "").strip()
+        if not text:
+            continue
+        try:
+            given[spec.name] = _CONVERTERS.get(str(spec.type), str)(text)
+        except ValueError:
+            wrong.append(f"{env_name(spec.name)}={text!r} is not {_EXPECTED[str(spec.type)]}")
+    return given, wrong
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    wrong = []
+    if settings.ocr_engine is OcrEngine.VLLM and not settings.ocr_urls:
+        wrong.append("OCR_OPS_OCR_ENGINE=vllm needs OCR_OPS_OCR_URLS, for instance http://gpu-box:8000/v1")
+    if settings.llm_provider is LlmProvider.OPENAI and not settings.llm_url:
+        wrong.append(
+            "OCR_OPS_LLM_PROVIDER=openai needs OCR_OPS_LLM_URL, for instance http://localhost:11434/v1"
+        )
+    return wrong
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _urls(text: str) -> tuple[str, ...]:
+    urls = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    if any(not url.startswith(("http://", "https://")) for url in urls):
+        raise ValueError(text)
+    return urls
+
+
+def _tuple(text: str) -> tuple[str, ...]:
+    return _urls(text) if "://" in text else tuple(part for part in text.split(":") if part)
+
+
+_CONVERTERS: dict[str, Callable[[str], Any]] = {
+    "OcrEngine": OcrEngine,
+    "LlmProvider": LlmProvider,
+    "int": _positive,
+    "tuple[str, ...]": _tuple,
+}
+_EXPECTED = {
+    "OcrEngine": "one of: embedded, vllm",
+    "LlmProvider": "one of: none, openai",
+    "int": "a whole number above 0",
+    "tuple[str, ...]": "a comma-separated list of http(s) URLs",
+}
