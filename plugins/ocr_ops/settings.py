@@ -29,7 +29,7 @@ class LlmProvider(StrEnum):
     OPENAI = "openai"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
     """Bounds on one document, checked before anything is decoded."""
 
@@ -98,7 +98,7 @@ class Settings:
         given, wrong = _read(cls, env)
         if given.get("llm_url") and "llm_provider" not in given:
             given["llm_provider"] = LlmProvider.OPENAI
-        settings = cls(**given) if not wrong else cls()
+        settings = cls(**given)
         wrong += _contradictions(settings)
         if wrong:
             raise SettingsError("; ".join(wrong))

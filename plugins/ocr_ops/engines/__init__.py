@@ -17,8 +17,11 @@ class Engine(Protocol):
     """
 
     @property
-    def identity(self) -> Mapping[str, str]: ...
+    def identity(self) -> Mapping[str, str]:
+        """What decides a reply, as plain strings."""
 
-    async def read(self, page: PageImage, picture: bytes) -> RawPage: ...
+    async def read(self, page: PageImage, picture: bytes) -> RawPage:
+        """Read one page; `picture` is the encoded image that `page` describes."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Let go of connections and models."""

@@ -1,0 +1,1 @@
+"""Readers: blocks and a schema in, a candidate record out."""
