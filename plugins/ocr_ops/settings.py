@@ -69,6 +69,8 @@ class Settings:
     """SQLAlchemy URL of the warehouse; empty: the embedded server under `var/`."""
     audit_uri: str = "file://var/audit"
     """Where intermediates are kept, a `file://` folder."""
+    landing_folder: str = "var/landing"
+    """Folder that the scheduled DAG watches."""
     allowed_roots: tuple[str, ...] = ()
     """Folders documents may come from, separated by `:`; empty: no restriction outside Airflow."""
     max_bytes: int = Limits.max_bytes

@@ -1,0 +1,179 @@
+"""The only module that knows Airflow: connections -> Settings, the tasks every ingest DAG shares, errors -> retries.
+
+Imported while DAG files are parsed, so everything heavy is imported inside the tasks.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset, Metadata, task, task_group
+from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
+
+if TYPE_CHECKING:
+    from ocr_ops.pipeline.workshop import Event, Report, Workshop
+    from ocr_ops.settings import Settings
+
+MARTS = Asset("x-ocr-ops://marts")
+"""Updated whenever a run loaded something; schedule on it."""
+
+OCR_POOL, LLM_POOL, WAREHOUSE_POOL = "ocr_ops_ocr", "ocr_ops_llm", "ocr_ops_warehouse"
+POOLS = {
+    OCR_POOL: (1, "Tasks that read pages at once; one per GPU server, one on a laptop"),
+    LLM_POOL: (2, "Tasks that extract fields at once"),
+    WAREHOUSE_POOL: (4, "Tasks that load Postgres at once"),
+}
+"""Pools the tasks run in, with the slots they get when they are created."""
+
+RETRY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(exception="ocr_ops.errors.TerminalError", action=RetryAction.FAIL),
+        RetryRule(exception="ocr_ops.errors.TransientError", retry_delay=timedelta(seconds=30)),
+    ]
+)
+RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=10), "retry_policy": RETRY}
+"""Default arguments of every DAG: what cannot help is not tried again, what can is tried after a while."""
+
+log = logging.getLogger("ocr_ops")
+
+
+def document_batches(batches: Any) -> Any:
+    """Map the three steps over batches, each batch on its own. Takes batch digests, gives one count by status a batch."""
+
+    @task(pool=OCR_POOL)
+    def read(batch: str) -> str:
+        """Open and read every page of the batch."""
+        from ocr_ops.pipeline.batches import read_batch
+
+        return read_batch(workshop(), batch)
+
+    @task(pool=LLM_POOL)
+    def extract(batch: str) -> str:
+        """Propose, check and judge the fields of the batch."""
+        from ocr_ops.pipeline.batches import extract_batch
+
+        return extract_batch(workshop(), batch)
+
+    @task(pool=WAREHOUSE_POOL)
+    def load(batch: str, run_id: str | None = None) -> dict[str, int]:
+        """Load the batch into Postgres."""
+        from ocr_ops.pipeline.batches import load_batch
+
+        return load_batch(workshop(), batch, run_id=run_id or "")
+
+    @task_group
+    def batch(batch: str) -> Any:
+        """One batch of documents."""
+        return load(extract(read(batch)))
+
+    return batch.expand(batch=batches)
+
+
+@task(outlets=[MARTS], trigger_rule="none_failed_min_one_success")
+def announce_rows(counts: Any) -> Iterator[Metadata]:
+    """Say that rows were loaded, and how many documents ended in which status. Skipped when nothing was new."""
+    totals: dict[str, int] = {}
+    for batch in counts:
+        for status, number in batch.items():
+            totals[status] = totals.get(status, 0) + number
+    log.info("loaded: %s", ", ".join(f"{number} {status}" for status, number in sorted(totals.items())))
+    yield Metadata(MARTS, totals)
+
+
+def plan_folder(params: Mapping[str, Any], run_id: str) -> list[str]:
+    """Plan the batches of a folder that a person named in the form."""
+    from ocr_ops.pipeline.batches import plan
+    from ocr_ops.pipeline.journey import Order
+    from ocr_ops.settings import OcrEngine
+
+    engine = params["engine"]
+    order = Order(
+        doc_type=params["doc_type"],
+        engine=OcrEngine(engine) if engine in tuple(OcrEngine) else None,
+        reprocess=params["reprocess"],
+        batch_size=params["batch_size"],
+    )
+    return plan(workshop(), Path(params["folder"]).expanduser(), order, run_id=run_id, trigger="ingest_folder")
+
+
+def plan_landing_zone(run_id: str) -> list[str]:
+    """Plan the batches of what is new in the landing folder."""
+    from ocr_ops.pipeline.batches import plan
+    from ocr_ops.pipeline.journey import Order
+
+    shop = workshop()
+    return plan(shop, Path(shop.settings.landing_folder), Order(), run_id=run_id, trigger="ingest_landing_zone")
+
+
+def workshop() -> Workshop:
+    """Everything the steps need, from the environment and Airflow's connections."""
+    from ocr_ops.pipeline.workshop import Workshop
+
+    return Workshop.from_settings(airflow_settings(os.environ), progress_report(os.environ))
+
+
+def airflow_settings(env: Mapping[str, str]) -> Settings:
+    """Settings from `OCR_OPS_*`; what is not set there comes from the connections `ocr_ops_vllm`, `ocr_ops_llm` and
+    `ocr_ops_warehouse`, where they exist."""
+    from ocr_ops.settings import Settings
+
+    merged = dict(env)
+    for name, settings_of in _CONNECTIONS.items():
+        if not env.get(_DECIDED_BY[name]) and (connection := _connection(name)) is not None:
+            merged.update({key: value for key, value in settings_of(connection).items() if value and not env.get(key)})
+    return Settings.from_env(merged)
+
+
+def _connection(name: str) -> Any:
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return Connection.get(name)
+    except AirflowNotFoundException:
+        return None
+
+
+def _base_url(connection: Any) -> str:
+    host = connection.host or ""
+    if "://" in host:
+        return str(host)
+    port = f":{connection.port}" if connection.port else ""
+    return f"{connection.schema or 'http'}://{host}{port}/v1" if host else ""
+
+
+_CONNECTIONS: dict[str, Any] = {
+    "ocr_ops_vllm": lambda c: {"OCR_OPS_OCR_URLS": _base_url(c), "OCR_OPS_OCR_API_KEY": c.password},
+    "ocr_ops_llm": lambda c: {
+        "OCR_OPS_LLM_URL": _base_url(c),
+        "OCR_OPS_LLM_API_KEY": c.password,
+        "OCR_OPS_LLM_MODEL": c.extra_dejson.get("model", ""),
+    },
+    "ocr_ops_warehouse": lambda c: {"OCR_OPS_DATABASE_URL": c.get_uri().replace("postgres://", "postgresql+psycopg://")},
+}
+_DECIDED_BY = {
+    "ocr_ops_vllm": "OCR_OPS_OCR_URLS",
+    "ocr_ops_llm": "OCR_OPS_LLM_URL",
+    "ocr_ops_warehouse": "OCR_OPS_DATABASE_URL",
+}
+
+
+def progress_report(env: Mapping[str, str]) -> Report:
+    """Log one line a document, and append every event to `OCR_OPS_PROGRESS_FILE` where somebody watches it."""
+    path = env.get("OCR_OPS_PROGRESS_FILE")
+
+    def report(event: Event) -> None:
+        if event.detail:
+            log.info("%s: %s: %s", event.stage, event.name, event.detail)
+        if path:
+            from ocr_ops.codec import to_json
+
+            with Path(path).open("ab") as file:
+                file.write(to_json(event) + b"\n")
+
+    return report

@@ -1,0 +1,171 @@
+"""`ocr-ops process` and `ocr-ops ingest`: documents through the pipeline without Airflow."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+
+from ocr_ops.cli.console import ERR, outcome_row, outcome_table, page_progress
+from ocr_ops.codec import to_plain
+from ocr_ops.local.machine import Machine
+from ocr_ops.model import Match, Outcome
+from ocr_ops.pipeline import batches
+from ocr_ops.pipeline.journey import AUTO, Journey, Order
+from ocr_ops.pipeline.listing import list_documents, unknown
+from ocr_ops.pipeline.outcome import outcome_of
+from ocr_ops.pipeline.workshop import Workshop
+from ocr_ops.schemas import load_schema
+from ocr_ops.settings import LlmProvider, OcrEngine, Settings
+from ocr_ops.warehouse import Warehouse
+
+Paths = Annotated[list[Path], typer.Argument(help="Files or folders; folders are searched for documents.", metavar="FILE|FOLDER...")]
+DocType = Annotated[str, typer.Option("--doc-type", help="receipt, invoice, any other type in extraction_schemas/, or auto: decide per document.")]
+Ocr = Annotated[OcrEngine | None, typer.Option("--ocr", help="embedded: on this CPU, needs nothing. vllm: servers in OCR_OPS_OCR_URLS.")]
+Llm = Annotated[LlmProvider | None, typer.Option("--llm", help="none, or openai: any OpenAI-compatible endpoint in OCR_OPS_LLM_URL.")]
+
+CHUNK = 4
+"""Documents between two updates of the output."""
+
+
+def process(
+    paths: Paths,
+    doc_type: DocType = AUTO,
+    ocr: Ocr = None,
+    llm: Llm = None,
+    jsonl: Annotated[Path | None, typer.Option("--jsonl", help="Write one JSON object a document here; - for standard output.")] = None,
+) -> None:
+    """Read documents and print what was found, without Postgres and Airflow.
+
+    One JSON object a document: source, sha256, doc_type, status, record, evidence, problems, timings. Results of
+    every step are kept in the audit store, so a second run, or one that was interrupted, costs only what is missing.
+
+    Examples:
+      ocr-ops process samples
+      ocr-ops process scan.jpg --doc-type receipt --jsonl -
+    """
+    shop = _workshop(ocr, llm)
+    order = _order(doc_type, ocr)
+    with _output(jsonl) as file:
+        _walk(shop, order, paths, lambda outcome: _write(file, outcome), quiet=jsonl == Path("-"))
+
+
+def ingest(
+    paths: Paths,
+    doc_type: DocType = AUTO,
+    ocr: Ocr = None,
+    llm: Llm = None,
+    reprocess: Annotated[bool, typer.Option("--reprocess", help="Process documents again that were loaded before.")] = False,
+) -> None:
+    """Read documents and load them into Postgres, without Airflow.
+
+    Loads into OCR_OPS_DATABASE_URL, or into the embedded server (started if it is down). Known documents are skipped.
+
+    Example:
+      ocr-ops ingest ~/receipts --doc-type receipt
+    """
+    shop = _workshop(ocr, llm, database=True)
+    order = replace(_order(doc_type, ocr), reprocess=reprocess)
+    run_id = f"cli-{uuid.uuid4()}"
+    from ocr_ops import warehouse as schema
+
+    schema.migrate(shop.settings.database_url)
+    with Warehouse(shop.settings.database_url) as warehouse:
+        warehouse.start_run(run_id, "ocr-ops ingest")
+        _walk(shop, order, paths, lambda outcome: warehouse.load(outcome, run_id=run_id), warehouse=warehouse)
+        warehouse.finish_run(run_id)
+    ERR.print("try: [bold]psql \"$(ocr-ops db url --psql)\" -c 'select * from marts.documents'[/bold]")
+
+
+def _workshop(ocr: OcrEngine | None, llm: LlmProvider | None, *, database: bool = False) -> Workshop:
+    env = dict(os.environ)
+    env |= {"OCR_OPS_OCR_ENGINE": ocr} if ocr else {}
+    env |= {"OCR_OPS_LLM_PROVIDER": llm} if llm else {}
+    settings: Settings = Machine().settings(env, database=database)
+    return Workshop.from_settings(settings)
+
+
+def _order(doc_type: str, ocr: OcrEngine | None) -> Order:
+    if doc_type != AUTO:
+        load_schema(doc_type)
+    return Order(doc_type=doc_type, engine=ocr)
+
+
+def _walk(
+    shop: Workshop,
+    order: Order,
+    paths: Sequence[Path],
+    done: Any,
+    *,
+    warehouse: Warehouse | None = None,
+    quiet: bool = False,
+) -> None:
+    journeys = [journey for path in paths for journey in list_documents(shop, path.expanduser())]
+    if warehouse is not None and not order.reprocess:
+        journeys = unknown(warehouse, journeys)
+    rows = []
+    with page_progress(len(journeys)) as (report, progress, task):
+        shop = replace(shop, report=report)
+        for start in range(0, len(journeys), CHUNK):
+            for outcome in asyncio.run(_through(shop, order, journeys[start : start + CHUNK])):
+                done(outcome)
+                rows.append(outcome_row(outcome))
+                progress.advance(task)
+    if not quiet:
+        ERR.print(outcome_table(rows) if rows else "nothing new")
+
+
+async def _through(shop: Workshop, order: Order, journeys: Sequence[Journey]) -> list[Outcome]:
+    read = await batches.read_documents(shop, order, journeys)
+    judged = await batches.extract_documents(shop, order, read)
+    return [outcome_of(shop, journey) for journey in judged]
+
+
+@contextmanager
+def _output(jsonl: Path | None) -> Iterator[IO[str] | None]:
+    if jsonl is None:
+        yield None
+    elif jsonl == Path("-"):
+        yield sys.stdout
+    else:
+        with jsonl.open("w", encoding="utf-8") as file:
+            yield file
+
+
+def _write(file: IO[str] | None, outcome: Outcome) -> None:
+    if file is not None:
+        file.write(json.dumps(as_json(outcome), ensure_ascii=False) + "\n")
+        file.flush()
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """The public form of an outcome, one object a document."""
+    record = outcome.record
+    evidence = {
+        one.field: {"page": one.page, "blocks": list(one.blocks), "match": str(one.match), "raw": one.raw}
+        for one in (record.evidence if record else ())
+        if one.match is not Match.NOT_FOUND
+    }
+    return {
+        "source": outcome.uri,
+        "name": outcome.name,
+        "sha256": outcome.digest.removeprefix("sha256:") if outcome.digest else None,
+        "doc_type": outcome.doc_type,
+        "status": str(outcome.status),
+        "record": record.values if record else None,
+        "evidence": evidence,
+        "rules": to_plain(record.rules) if record else [],
+        "problems": to_plain(outcome.problems),
+        "timings": outcome.timings,
+    }
+
+

@@ -1,0 +1,46 @@
+"""The `ocr-ops` command: one file a subject, gathered here."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ocr_ops.cli import audit, database, documents, doctor, stack
+from ocr_ops.cli.console import ERR
+from ocr_ops.errors import OcrOpsError, TransientError
+
+EPILOG = """Exit codes: 0 done (whatever became of single documents), 1 something was found broken (doctor, audit verify),
+2 wrong use or settings, 3 the world is broken for good (refused key, unknown model), 4 try again later."""
+
+app = typer.Typer(
+    name="ocr-ops",
+    help="Invoices and receipts to rows in Postgres, with evidence for every value.\n\n"
+    "Start with [bold]ocr-ops process samples --jsonl out.jsonl[/bold] (no database, no Airflow), or [bold]make demo[/bold].",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    add_completion=False,
+)
+app.command("process")(documents.process)
+app.command("ingest")(documents.ingest)
+app.add_typer(database.app, name="db")
+app.add_typer(audit.app, name="audit")
+app.command("doctor")(doctor.doctor)
+app.command("demo")(stack.demo)
+app.command("up")(stack.up)
+app.command("down")(stack.down)
+
+
+def main() -> None:
+    """Run the command; errors of ours become one line that says what to do, and an exit code."""
+    try:
+        app()
+    except OcrOpsError as problem:
+        ERR.print(f"[red]error:[/red] {problem}", markup=True, highlight=False)
+        sys.exit(4 if isinstance(problem, TransientError) else 3)
+
+
+if __name__ == "__main__":
+    main()

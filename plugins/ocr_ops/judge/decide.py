@@ -1,0 +1,249 @@
+"""Candidates of all readers -> one `Record`: what was found on paper, what the rules say, and whether to trust it.
+
+A value that does not stand on paper is dropped, whoever proposed it. A critical value is trusted when it stands
+there and something independent agrees: another reader, the document's arithmetic, or a second print of it.
+Everything else holds the document back for a person, with the reason in words. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from ocr_ops.grammar.dates import find_dates
+from ocr_ops.judge.evidence import CODES, NUMBERS, Paper, find_evidence, paper_of, places_of, squeezed
+from ocr_ops.judge.rules import check_rules
+from ocr_ops.model import (
+    Candidate,
+    Evidence,
+    FieldSpec,
+    Kind,
+    Match,
+    Problem,
+    ProblemKind,
+    Reading,
+    ReadPage,
+    Record,
+    RuleResult,
+    Schema,
+    Stage,
+    Status,
+)
+
+VERSION = "1"
+"""Part of the step's key: change it with any change of judgement."""
+
+SURE_READING = 0.75
+"""Score of its reader from which a labelled code counts as found at its label."""
+
+DERIVED = frozenset({Kind.CURRENCY})
+"""Kinds that may be concluded from the document as a whole (a country, a tax id) without standing in one place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The reading that won for one field, with its evidence and the readers that proposed the same value."""
+
+    reading: Reading
+    evidence: Evidence
+    readers: tuple[str, ...]
+    disputed: bool = False
+
+
+def judge(schema: Schema, candidates: Sequence[Candidate], pages: Sequence[ReadPage]) -> Record:
+    """Decide one document. `candidates` in the order of trust: a later reader wins a dispute between evidenced values."""
+    paper = paper_of(pages)
+    specs = {spec.path: spec for spec in schema.fields}
+    chosen, problems = _choose(specs, candidates, paper)
+    values = {path: one.reading.value for path, one in chosen.items()}
+    rules = check_rules(schema, values)
+    problems += _page_problems(pages)
+    problems += [problem for candidate in candidates for problem in candidate.problems]
+    problems += _missing(schema, values)
+    problems += _broken_rules(schema, rules)
+    problems += _untrusted(schema, chosen, rules, paper)
+    return Record(
+        doc_type=schema.doc_type,
+        schema_version=schema.version,
+        schema_fingerprint=schema.fingerprint,
+        status=Status.NEEDS_REVIEW if problems else Status.ACCEPTED,
+        values=nested(values),
+        evidence=tuple(one.evidence for one in chosen.values()),
+        rules=rules,
+        problems=tuple(problems),
+        readers=tuple(f"{candidate.reader}/{candidate.version}" for candidate in candidates),
+    )
+
+
+def nested(values: dict[str, str]) -> dict[str, Any]:
+    """Flat pointers -> the record's own shape; rows are numbered anew without gaps."""
+    record: dict[str, Any] = {}
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for path, value in values.items():
+        parts = path.strip("/").split("/")
+        if len(parts) == 1:
+            record[parts[0]] = value
+        else:
+            rows.setdefault((parts[0], parts[1]), {})[parts[2]] = value
+    for (table, _), row in sorted(rows.items(), key=lambda item: (item[0][0], int(item[0][1]))):
+        record.setdefault(table, []).append(row)
+    return record
+
+
+def _choose(
+    specs: dict[str, FieldSpec], candidates: Sequence[Candidate], paper: Paper
+) -> tuple[dict[str, Chosen], list[Problem]]:
+    chosen: dict[str, Chosen] = {}
+    problems: list[Problem] = []
+    by_path: dict[str, list[tuple[str, Reading]]] = {}
+    for candidate in candidates:
+        for reading in candidate.readings:
+            if reading.path in specs:
+                by_path.setdefault(reading.path, []).append((candidate.reader, reading))
+    for path, readings in by_path.items():
+        one = _settle(specs[path], readings, paper)
+        if one is None:
+            problems += _not_on_page(specs[path])
+        else:
+            chosen[path] = one
+    chosen.update(_choose_rows(specs, candidates, paper))
+    return chosen, problems
+
+
+def _settle(spec: FieldSpec, readings: list[tuple[str, Reading]], paper: Paper) -> Chosen | None:
+    evidenced = []
+    for reader, reading in readings:
+        evidence = find_evidence(paper, reading.path, spec.kind, reading.value, reading.blocks)
+        if evidence.match is not Match.NOT_FOUND or spec.kind in DERIVED:
+            evidenced.append((reader, reading, evidence))
+    if not evidenced:
+        return None
+    _, reading, evidence = evidenced[-1]
+    agreeing = [other for other in evidenced if same_value(spec.kind, other[1].value, reading.value)]
+    best = max((other[1] for other in agreeing), key=lambda r: r.score)
+    readers = tuple(reader for reader, _, _ in agreeing)
+    return Chosen(best, evidence, readers, disputed=len(agreeing) < len(evidenced))
+
+
+def _choose_rows(specs: dict[str, FieldSpec], candidates: Sequence[Candidate], paper: Paper) -> dict[str, Chosen]:
+    """Rows come from one reader as a whole: the one with the most cells on paper, the later one on a tie."""
+    best: dict[str, Chosen] = {}
+    for candidate in candidates:
+        rows: dict[str, Chosen] = {}
+        for reading in candidate.readings:
+            spec = specs.get(pattern_of(reading.path))
+            if spec is None or "*" not in spec.path:
+                continue
+            evidence = find_evidence(paper, reading.path, spec.kind, reading.value, reading.blocks)
+            if evidence.match is not Match.NOT_FOUND:
+                rows[reading.path] = Chosen(reading, evidence, (candidate.reader,))
+        if len(rows) >= len(best):
+            best = rows
+    return best
+
+
+def pattern_of(path: str) -> str:
+    """The schema's form of a concrete pointer: "/line_items/3/quantity" -> "/line_items/*/quantity"."""
+    return "/".join("*" if part.isdigit() else part for part in path.split("/"))
+
+
+def same_value(kind: Kind, one: str, other: str) -> bool:
+    """Whether two readings mean the same: numbers by value, spellings by letters and digits."""
+    if one == other:
+        return True
+    if kind in NUMBERS:
+        try:
+            return Decimal(one) == Decimal(other)
+        except InvalidOperation:
+            return False
+    return squeezed(one) == squeezed(other) if kind in CODES | {Kind.TEXT, Kind.ADDRESS} else False
+
+
+def _page_problems(pages: Sequence[ReadPage]) -> list[Problem]:
+    return [problem for page in pages for problem in page.problems]
+
+
+def _missing(schema: Schema, values: dict[str, str]) -> list[Problem]:
+    return [
+        _problem(ProblemKind.MISSING, spec, f"{_name(spec)} was not found on the document")
+        for spec in schema.fields
+        if spec.required and spec.path not in values
+    ]
+
+
+def _not_on_page(spec: FieldSpec) -> list[Problem]:
+    if not (spec.required or spec.critical):
+        return []
+    return [_problem(ProblemKind.NOT_ON_PAGE, spec, f"the value proposed for {_name(spec)} does not stand on the page")]
+
+
+def _broken_rules(schema: Schema, rules: Iterable[RuleResult]) -> list[Problem]:
+    results = tuple(rules)
+    confirmed = {field for result in results if result.holds for field in result.fields}
+    critical = {spec.path for spec in schema.fields if spec.critical}
+    problems = []
+    for result in results:
+        at_stake = critical & set(result.fields)
+        if result.holds is False and at_stake - confirmed:
+            words = result.rule.replace("_", " ")
+            problems.append(Problem(Stage.VALIDATE, ProblemKind.RULE_FAILED, f"{words}: {result.detail}", field=min(at_stake)))
+    return problems
+
+
+def _untrusted(
+    schema: Schema, chosen: dict[str, Chosen], rules: Sequence[RuleResult], paper: Paper
+) -> list[Problem]:
+    problems = []
+    for spec in schema.fields:
+        one = chosen.get(spec.path)
+        if one is None or not (spec.critical or spec.required):
+            continue
+        if one.evidence.match is Match.FUZZY and spec.critical:
+            problems.append(_problem(ProblemKind.UNCONFIRMED, spec, f"{_name(spec)} stands on the page only in a damaged form"))
+        if not spec.critical:
+            continue
+        if one.disputed and not _arithmetic_holds(spec.path, rules):
+            problems.append(_problem(ProblemKind.READERS_DISAGREE, spec, f"readers disagree about {_name(spec)}"))
+        elif (doubt := _doubt(spec, one, rules, paper)) is not None:
+            problems.append(_problem(ProblemKind.UNCONFIRMED, spec, doubt))
+    return problems
+
+
+def _doubt(spec: FieldSpec, one: Chosen, rules: Sequence[RuleResult], paper: Paper) -> str | None:
+    """Why a critical value that stands on paper is still not trusted, or None when something independent agrees."""
+    if len(set(one.readers)) > 1 or _arithmetic_holds(spec.path, rules):
+        return None
+    printed = len({(place.page, round(place.row / 4)) for place in places_of(paper, spec.kind, one.reading.value)})
+    if spec.kind is Kind.MONEY:
+        return None if printed > 2 else f"nothing on the document confirms {_name(spec)}: its sums could not be checked"
+    if spec.kind is Kind.DATE:
+        return _date_doubt(spec, one, printed, paper)
+    if one.reading.score < SURE_READING and printed < 2:
+        return f"{_name(spec)} stands on the page, but not beside words that name it"
+    return None
+
+
+def _date_doubt(spec: FieldSpec, one: Chosen, printed: int, paper: Paper) -> str | None:
+    dates = [d for _, segment in paper.segments for d in find_dates(segment.text, paper.order) if not d.compact]
+    distinct = {d.iso for d in dates}
+    if any(d.iso == one.reading.value and not d.sure for d in dates) and not any(d.sure for d in dates):
+        # day and month could be swapped; the currency or the language may still have told the reader
+        if one.reading.score < SURE_READING:
+            return f"{_name(spec)} could be read day first or month first"
+    if len(distinct) > 1 and printed < 2 and one.reading.score < SURE_READING:
+        return f"the document prints {len(distinct)} dates and only one of them once is {_name(spec)}"
+    return None
+
+
+def _arithmetic_holds(path: str, rules: Sequence[RuleResult]) -> bool:
+    return any(result.holds and path in result.fields for result in rules)
+
+
+def _problem(kind: ProblemKind, spec: FieldSpec, detail: str) -> Problem:
+    return Problem(Stage.VALIDATE, kind, detail, field=spec.path)
+
+
+def _name(spec: FieldSpec) -> str:
+    return "the " + spec.path.strip("/").replace("_", " ")

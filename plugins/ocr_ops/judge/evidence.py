@@ -1,0 +1,138 @@
+"""Where on paper a value stands: number-, date- and spelling-aware alignment against what was read. Pure.
+
+In: the read pages and a value in schema form. Out: `Evidence`. A model's or a reader's own claim only decides
+between several places where the value really stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from rapidfuzz import fuzz
+
+from ocr_ops.grammar.currency import currency_of
+from ocr_ops.grammar.dates import DateOrder, date_order, find_dates, find_times
+from ocr_ops.grammar.numbers import DecimalMark, decimal_mark, find_amounts
+from ocr_ops.grammar.words import fold
+from ocr_ops.model import Evidence, Kind, Match, ReadPage
+from ocr_ops.segments import Segment, segments_of
+
+FUZZY_AT_LEAST = 90.0
+"""rapidfuzz partial ratio (0..100) of squeezed texts from which a spelling counts as the same with damage."""
+
+NUMBERS = frozenset({Kind.MONEY, Kind.QUANTITY, Kind.RATE})
+CODES = frozenset({Kind.IDENTIFIER, Kind.TAX_ID, Kind.IBAN})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One segment of one page that shows the value."""
+
+    page: int
+    block: str
+    raw: str
+    match: Match
+    row: float
+    """Vertical centre on the grid, to tell two printed lines apart."""
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A document's segments with what decides how its numbers and dates are meant."""
+
+    segments: tuple[tuple[int, Segment], ...]
+    mark: DecimalMark
+    order: DateOrder
+
+
+def paper_of(pages: Sequence[ReadPage]) -> Paper:
+    """Lay out what was read for searching."""
+    segments = tuple((page.image.number, segment) for page in pages for segment in segments_of(page.blocks))
+    texts = [segment.text for _, segment in segments]
+    return Paper(segments, decimal_mark(texts), date_order(texts))
+
+
+def places_of(paper: Paper, kind: Kind, value: str) -> tuple[Place, ...]:
+    """Every single segment that shows the value, in reading order."""
+    shows = _shows(paper, kind, value)
+    found = ((page, segment, shows(segment.text)) for page, segment in paper.segments)
+    return tuple(
+        Place(page, segment.block_id, segment.text, match, (segment.box.y1 + segment.box.y2) / 2, segment.score)
+        for page, segment, match in found
+        if match is not None
+    )
+
+
+def find_evidence(paper: Paper, field: str, kind: Kind, value: str, claimed: Sequence[str] = ()) -> Evidence:
+    """Point at the value on paper; `Match.NOT_FOUND` when it does not stand there."""
+    places = places_of(paper, kind, value)
+    if places:
+        return _best(field, places, claimed)
+    if kind in (Kind.TEXT, Kind.ADDRESS):
+        return _across_segments(paper, field, value, claimed)
+    return Evidence(field, Match.NOT_FOUND)
+
+
+def _best(field: str, places: tuple[Place, ...], claimed: Sequence[str]) -> Evidence:
+    asserted = [place for place in places if place.block in claimed]
+    chosen = (asserted or list(places))[0]
+    return Evidence(field, chosen.match, chosen.page, (chosen.block,), chosen.raw[:300])
+
+
+def _shows(paper: Paper, kind: Kind, value: str) -> Callable[[str], Match | None]:
+    if kind in NUMBERS:
+        return _number_shown(paper.mark, value)
+    if kind is Kind.DATE:
+        return lambda text: _if(any(d.iso == value for d in find_dates(text, paper.order)), value in text)
+    if kind is Kind.TIME:
+        return lambda text: _if(any(t.iso.startswith(value) for t in find_times(text)), value in text)
+    if kind is Kind.CURRENCY:
+        return lambda text: _if(currency_of(text) == value, value in text)
+    wanted = squeezed(value)
+    if kind in CODES:
+        return lambda text: _if(len(wanted) > 1 and wanted in squeezed(text), value in text)
+    return lambda text: _if(len(wanted) > 1 and wanted in squeezed(text), value in text)
+
+
+def _number_shown(mark: DecimalMark, value: str) -> Callable[[str], Match | None]:
+    try:
+        wanted = Decimal(value)
+    except InvalidOperation:
+        return lambda text: None
+    return lambda text: _if(any(a.value == wanted for a in find_amounts(text, mark)), value in text)
+
+
+def _if(shown: bool, exactly: bool) -> Match | None:
+    if not shown:
+        return None
+    return Match.EXACT if exactly else Match.NORMALISED
+
+
+def squeezed(text: str) -> str:
+    """Letters and digits only, lower case, no accents: what spelling comparisons look at."""
+    return fold(text).replace(" ", "")
+
+
+def _across_segments(paper: Paper, field: str, value: str, claimed: Sequence[str]) -> Evidence:
+    """A name or an address that runs over several segments."""
+    wanted = squeezed(value)
+    parts = [(page, segment) for page, segment in paper.segments if _is_part(segment, wanted, claimed)]
+    if not parts or not wanted:
+        return Evidence(field, Match.NOT_FOUND)
+    joined = "".join(squeezed(segment.text) for _, segment in parts)
+    ratio = fuzz.partial_ratio(wanted, joined) if len(joined) >= len(wanted) else fuzz.ratio(wanted, joined)
+    if ratio < FUZZY_AT_LEAST:
+        return Evidence(field, Match.NOT_FOUND)
+    match = Match.NORMALISED if wanted in joined else Match.FUZZY
+    blocks = tuple(dict.fromkeys(segment.block_id for _, segment in parts))
+    return Evidence(field, match, parts[0][0], blocks, " ".join(segment.text for _, segment in parts)[:300])
+
+
+def _is_part(segment: Segment, wanted: str, claimed: Sequence[str]) -> bool:
+    if claimed:
+        return segment.block_id in claimed
+    part = squeezed(segment.text)
+    return len(part) > 2 and (part in wanted or (len(part) > 5 and fuzz.partial_ratio(part, wanted) >= FUZZY_AT_LEAST))

@@ -1,0 +1,125 @@
+"""Many documents one step further: what Airflow tasks and the command line call. Digest in, digest out.
+
+`plan` lists a folder and stores batches; `read_batch`, `extract_batch` and `load_batch` take the digest of a batch and
+return the digest (or counts) of what it became. All of them may be run again at any time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ocr_ops.codec import from_json, to_json
+from ocr_ops.model import Digest, Stage
+from ocr_ops.pipeline import steps
+from ocr_ops.pipeline.journey import Batch, Journey, Order
+from ocr_ops.pipeline.listing import list_documents, unknown
+from ocr_ops.pipeline.outcome import outcome_of
+from ocr_ops.pipeline.workshop import Event, Workshop
+from ocr_ops.warehouse import Warehouse
+
+DOCUMENTS_AT_ONCE = 4
+"""Documents of a batch that are opened and read side by side."""
+
+
+def plan(shop: Workshop, folder: Path, order: Order, *, run_id: str, trigger: str) -> list[str]:
+    """List a folder, leave out what is known, store the rest in batches; returns their digests. Starts the run."""
+    with Warehouse(shop.settings.database_url) as warehouse:
+        warehouse.start_run(run_id, trigger)
+        journeys = list(list_documents(shop, folder))
+        fresh = journeys if order.reprocess else unknown(warehouse, journeys)
+        shop.report(Event(Stage.FIND, str(folder), len(fresh), len(journeys), f"{len(fresh)} new of {len(journeys)} documents"))
+    return [shop.store.put(to_json(Batch(order, part))) for part in _parts(fresh, order.batch_size)]
+
+
+def read_batch(shop: Workshop, batch: str) -> str:
+    """Open, read and render every document of a batch."""
+    return _forward(shop, batch, read_documents)
+
+
+def extract_batch(shop: Workshop, batch: str) -> str:
+    """Propose and judge the fields of every document of a batch."""
+    return _forward(shop, batch, extract_documents)
+
+
+def load_batch(shop: Workshop, batch: str, *, run_id: str) -> dict[str, int]:
+    """Load every document of a batch, one transaction each; returns how many ended in which status."""
+    statuses: Counter[str] = Counter()
+    documents = _fetch(shop, batch).documents
+    with Warehouse(shop.settings.database_url) as warehouse:
+        for number, journey in enumerate(documents, start=1):
+            outcome = outcome_of(shop, journey)
+            warehouse.load(outcome, run_id=run_id)
+            statuses[outcome.status] += 1
+            shop.report(Event(Stage.LOAD, journey.name, number, len(documents), str(outcome.status)))
+    return dict(statuses)
+
+
+async def read_documents(shop: Workshop, order: Order, journeys: Sequence[Journey]) -> list[Journey]:
+    """Open, read and render documents, a few at a time, in the order given."""
+    engine = shop.engine(order.engine)
+    in_flight = shop.pages_in_flight(order.engine)
+
+    async def one(journey: Journey) -> Journey:
+        journey = await steps.isolated(Stage.OPEN, journey, partial(steps.open_document, shop))
+        read = partial(steps.read_pages, shop, engine, in_flight=in_flight)
+        journey = await steps.isolated(Stage.READ, journey, read)
+        journey = await steps.isolated(Stage.RENDER, journey, partial(steps.render_document, shop))
+        shop.report(Event(Stage.READ, journey.name, 1, 1, str(journey.status or "read")))
+        return journey
+
+    try:
+        return await _side_by_side(one, journeys)
+    finally:
+        await engine.close()
+
+
+async def extract_documents(shop: Workshop, order: Order, journeys: Sequence[Journey]) -> list[Journey]:
+    """Propose and judge the fields of documents, a few at a time, in the order given."""
+    llm = shop.llm()
+
+    async def one(journey: Journey) -> Journey:
+        journey = await steps.isolated(Stage.EXTRACT, journey, partial(steps.extract_fields, shop, llm, order))
+        journey = await steps.isolated(Stage.VALIDATE, journey, partial(steps.judge_fields, shop))
+        shop.report(Event(Stage.EXTRACT, journey.name, 1, 1, str(journey.status or "judged")))
+        return journey
+
+    try:
+        return await _side_by_side(one, journeys)
+    finally:
+        if llm is not None:
+            await llm.close()
+
+
+Forward = Callable[[Workshop, Order, Sequence[Journey]], Coroutine[Any, Any, list[Journey]]]
+
+
+def _forward(shop: Workshop, digest: str, step: Forward) -> str:
+    batch = _fetch(shop, digest)
+    documents = asyncio.run(step(shop, batch.order, batch.documents))
+    return shop.store.put(to_json(Batch(batch.order, tuple(documents))))
+
+
+def _fetch(shop: Workshop, digest: str) -> Batch:
+    return from_json(Batch, shop.store.get(Digest(digest)))
+
+
+async def _side_by_side(one: Callable[[Journey], Coroutine[Any, Any, Journey]], journeys: Iterable[Journey]) -> list[Journey]:
+    gate = asyncio.Semaphore(DOCUMENTS_AT_ONCE)
+
+    async def in_turn(journey: Journey) -> Journey:
+        async with gate:
+            return await one(journey)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(in_turn(journey)) for journey in journeys]
+    return [task.result() for task in tasks]
+
+
+def _parts(journeys: Sequence[Journey], size: int) -> Iterator[tuple[Journey, ...]]:
+    for start in range(0, len(journeys), size):
+        yield tuple(journeys[start : start + size])

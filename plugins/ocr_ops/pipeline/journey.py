@@ -1,0 +1,92 @@
+"""What is known of one document between two steps, and what a run was asked for. Values only; stored as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from ocr_ops.model import Attachment, Digest, PageImage, Problem, SourceDocument, Status
+from ocr_ops.settings import OcrEngine
+
+AUTO = "auto"
+"""Document type to ask for when the pages should decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a person or a schedule asked for."""
+
+    doc_type: str = AUTO
+    engine: OcrEngine | None = None
+    """None: the one in the settings."""
+    reprocess: bool = False
+    batch_size: int = 20
+    """Documents in one batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """One document on its way. Each digest names the stored result of a step; `status` is set once it is decided."""
+
+    uri: str
+    name: str
+    size_bytes: int = 0
+    source: SourceDocument | None = None
+    opened: Digest | None = None
+    read: Digest | None = None
+    rendered: Digest | None = None
+    extracted: Digest | None = None
+    record: Digest | None = None
+    status: Status | None = None
+    problems: tuple[Problem, ...] = ()
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def quarantined(self, *problems: Problem) -> Journey:
+        """The same document, set aside for a reason."""
+        return replace(self, status=Status.QUARANTINED, problems=(*self.problems, *problems))
+
+    def timed(self, step: str, seconds: float) -> Journey:
+        """The same document with a step's wall-clock seconds noted."""
+        return replace(self, timings={**self.timings, step: round(seconds, 3)})
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Documents that travel together, and what was asked for them."""
+
+    order: Order
+    documents: tuple[Journey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedPage:
+    """One page after opening: its picture, and the digest of its text layer's `RawPage` when it has a usable one."""
+
+    image: PageImage
+    text_layer: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Result of the open step."""
+
+    pages: tuple[OpenedPage, ...]
+    attachments: tuple[Attachment, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Result of the render step: one HTML file for the document, and its Markdown."""
+
+    html: Digest
+    markdown: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """Result of the extract step: what each reader proposed, and every exchange with the LLM."""
+
+    doc_type: str
+    schema_version: int
+    candidates: tuple[Digest, ...]
+    llm_attempts: tuple[Digest, ...] = ()

@@ -1,0 +1,88 @@
+"""A folder -> documents to process: found, waited for, sniffed, hashed, told apart from those known already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ocr_ops import source
+from ocr_ops.codec import digest_of
+from ocr_ops.errors import UnreadableDocument
+from ocr_ops.model import Digest, Problem, ProblemKind, SourceDocument, Stage
+from ocr_ops.pipeline.journey import Journey
+from ocr_ops.pipeline.workshop import Workshop
+from ocr_ops.rows import document_key
+from ocr_ops.warehouse import Warehouse
+
+QUIET_S = 2.0
+"""A file that did not change for so long is complete."""
+
+
+def list_documents(shop: Workshop, folder: Path) -> Iterator[Journey]:
+    """Every document of a folder (or the one file), in name order. Files still being written are left for later."""
+    roots = tuple(Path(root) for root in shop.settings.allowed_roots)
+    found = source.find_documents(folder, allowed_roots=roots)
+    stable, still_written = source.wait_until_stable(found, quiet_s=QUIET_S)
+    first_with: dict[Digest, str] = {}
+    for file in stable:
+        journey = _journey(shop, file)
+        digest = journey.source.digest if journey.source else None
+        if digest is not None and digest in first_with:
+            journey = _duplicate(journey, first_with[digest])
+        elif digest is not None:
+            first_with[digest] = journey.name
+        yield journey
+    for file in still_written:
+        waiting = Problem(Stage.FIND, ProblemKind.STILL_WRITTEN, "the file is still being written; it is left for the next run")
+        yield Journey(file.path.as_uri(), file.name, file.size_bytes).quarantined(waiting)
+
+
+def unknown(warehouse: Warehouse, journeys: Sequence[Journey]) -> list[Journey]:
+    """Those documents that were not loaded before; a known document at a new place is marked as a duplicate."""
+    known = warehouse.known([key_of(journey) for journey in journeys])
+    fresh = []
+    for journey in journeys:
+        seen = known.get(key_of(journey))
+        if seen is None:
+            fresh.append(journey)
+        elif journey.source is not None and journey.uri not in seen.uris:
+            copy = _duplicate(journey, seen.name)
+            if key_of(copy) not in warehouse.known([key_of(copy)]):
+                fresh.append(copy)
+    return fresh
+
+
+def key_of(journey: Journey) -> str:
+    """The warehouse's natural key of a document."""
+    return document_key(journey.source.digest if journey.source else None, journey.uri)
+
+
+def _journey(shop: Workshop, file: source.FoundFile) -> Journey:
+    journey = Journey(file.path.as_uri(), file.name, file.size_bytes)
+    try:
+        document, _ = source.load_source(file, shop.settings.limits)
+    except UnreadableDocument as problem:
+        reason = Problem(Stage.FIND, ProblemKind(problem.kind), problem.detail)
+        return _with_bytes_kept(shop, file, journey).quarantined(reason)
+    return replace(journey, source=document)
+
+
+def _with_bytes_kept(shop: Workshop, file: source.FoundFile, journey: Journey) -> Journey:
+    """Keep what cannot be opened too, where it can be read at all: somebody will ask what it was."""
+    try:
+        if not 0 < file.path.stat().st_size <= shop.settings.max_bytes:
+            return journey
+        data = file.path.read_bytes()
+    except OSError:
+        return journey
+    shop.store.put(data)
+    document = SourceDocument(journey.uri, journey.name, digest_of(data), "application/octet-stream", len(data))
+    return replace(journey, source=document)
+
+
+def _duplicate(journey: Journey, original: str) -> Journey:
+    detail = f"has the same bytes as {original}, which is loaded once"
+    return replace(journey, source=None).quarantined(Problem(Stage.FIND, ProblemKind.DUPLICATE, detail))
+
+

@@ -1,0 +1,84 @@
+"""A document at the end of its way -> `Outcome`: status, record, every artefact by role, and the manifest."""
+
+from __future__ import annotations
+
+from ocr_ops import overlay
+from ocr_ops.codec import canonical_json, from_json, to_plain
+from ocr_ops.model import Digest, Outcome, Problem, ReadPage, Record, Status
+from ocr_ops.pipeline.journey import Extracted, Journey, Opened, Rendered
+from ocr_ops.pipeline.steps import load_pages, load_record
+from ocr_ops.pipeline.workshop import Workshop
+
+
+def outcome_of(shop: Workshop, journey: Journey) -> Outcome:
+    """Gather what became of a document; stores its manifest and the pictures with evidence drawn in."""
+    pages, record = load_pages(shop, journey), load_record(shop, journey)
+    artifacts = _artifacts(shop, journey, pages, record)
+    manifest = {"document": journey.uri, "artifacts": artifacts, "steps": _steps(journey), "readers": record.readers if record else ()}
+    artifacts["manifest"] = shop.store.put(canonical_json(to_plain(manifest)))
+    return Outcome(
+        uri=journey.uri,
+        name=journey.name,
+        digest=journey.source.digest if journey.source else None,
+        status=_status(journey, record),
+        doc_type=record.doc_type if record else None,
+        media_type=journey.source.media_type if journey.source else None,
+        size_bytes=journey.size_bytes,
+        pages=pages,
+        record=record,
+        problems=_problems(journey, record),
+        artifacts=artifacts,
+        timings=journey.timings,
+    )
+
+
+def _status(journey: Journey, record: Record | None) -> Status:
+    if journey.status is not None or record is None:
+        return journey.status or Status.QUARANTINED
+    return Status.NEEDS_REVIEW if journey.problems else record.status
+
+
+def _problems(journey: Journey, record: Record | None) -> tuple[Problem, ...]:
+    return (*journey.problems, *(record.problems if record else ()))
+
+
+def _steps(journey: Journey) -> dict[str, Digest | None]:
+    return {name: getattr(journey, name) for name in ("opened", "read", "rendered", "extracted", "record")}
+
+
+def _artifacts(
+    shop: Workshop, journey: Journey, pages: tuple[ReadPage, ...], record: Record | None
+) -> dict[str, Digest]:
+    roles: dict[str, Digest] = {}
+    if journey.source is not None and shop.store.has(journey.source.digest):
+        roles["source"] = journey.source.digest
+    if journey.opened:
+        opened = from_json(Opened, shop.store.get(journey.opened))
+        roles |= {f"page/{page.image.number}/picture": page.image.digest for page in opened.pages}
+        roles |= {f"attachment/{number}": one.digest for number, one in enumerate(opened.attachments, start=1)}
+    for page in pages:
+        number = page.image.number
+        roles |= {f"page/{number}/raw/{attempt}": raw for attempt, raw in enumerate(page.attempts, start=1)}
+        roles[f"page/{number}/upright"] = page.image.digest
+        roles[f"page/{number}/overlay"] = _overlay(shop, page, record)
+    if journey.rendered:
+        rendered = from_json(Rendered, shop.store.get(journey.rendered))
+        roles |= {"html": rendered.html, "markdown": rendered.markdown}
+    if journey.extracted:
+        extracted = from_json(Extracted, shop.store.get(journey.extracted))
+        roles |= {f"candidate/{number}": one for number, one in enumerate(extracted.candidates, start=1)}
+        roles |= {f"llm/attempt/{number}": one for number, one in enumerate(extracted.llm_attempts, start=1)}
+    if journey.record:
+        roles["record"] = journey.record
+    return roles
+
+
+def _overlay(shop: Workshop, page: ReadPage, record: Record | None) -> Digest:
+    highlights = {
+        block: evidence.field.rsplit("/", 1)[-1]
+        for evidence in (record.evidence if record else ())
+        for block in evidence.blocks
+        if evidence.page == page.image.number
+    }
+    inputs = {"page": page.image.digest, "blocks": [b.id for b in page.blocks], "marks": highlights, "version": overlay.VERSION}
+    return shop.once("overlay", inputs, lambda: overlay.draw_overlay(shop.store.get(page.image.digest), page.blocks, highlights))

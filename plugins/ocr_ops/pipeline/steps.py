@@ -1,0 +1,231 @@
+"""One document, one step further. Each step stores its result once under a key and notes its digest in the `Journey`.
+
+A document that cannot be opened, or that breaks a step, comes back quarantined with the reason; only a broken
+world (`TerminalError`, `TransientError`) raises.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from traceback import extract_tb
+
+from ocr_ops import grounding, html_page, ocr, raster, source
+from ocr_ops.codec import from_json, step_key, to_json
+from ocr_ops.engines import Engine
+from ocr_ops.errors import OcrOpsError, UnreadableDocument
+from ocr_ops.judge import decide
+from ocr_ops.model import Candidate, Digest, Problem, ProblemKind, RawPage, ReadPage, Record, Schema, Stage
+from ocr_ops.pipeline.journey import AUTO, Extracted, Journey, Opened, OpenedPage, Order, Rendered
+from ocr_ops.pipeline.workshop import Event, Workshop
+from ocr_ops.readers import doc_type as doc_types
+from ocr_ops.readers import layout
+from ocr_ops.readers.llm import LlmReader
+from ocr_ops.schemas import doc_types as known_types
+from ocr_ops.schemas import load_schema
+
+log = logging.getLogger(__name__)
+
+ReadPages = tuple[ReadPage, ...]
+Step = Callable[[Journey], Awaitable[Journey]]
+
+
+async def isolated(stage: Stage, journey: Journey, step: Step) -> Journey:
+    """Run one step of one document; what breaks on the document quarantines it, what breaks the world is raised."""
+    if journey.status is not None:
+        return journey
+    started = time.perf_counter()
+    try:
+        done = await step(journey)
+    except UnreadableDocument as problem:
+        done = journey.quarantined(Problem(stage, ProblemKind(problem.kind), problem.detail))
+    except OcrOpsError:
+        raise
+    except Exception as problem:  # a decoder or a rule that breaks on one document must not stop the others
+        place = extract_tb(problem.__traceback__)[-1]
+        log.warning("%s broke a step: %s at %s:%s", journey.uri, type(problem).__name__, place.name, place.lineno)
+        detail = f"could not be processed: {type(problem).__name__} in {place.name}"
+        done = journey.quarantined(Problem(stage, ProblemKind.ENGINE_FAILED, detail))
+    return done.timed(stage, time.perf_counter() - started)
+
+
+async def open_document(shop: Workshop, journey: Journey) -> Journey:
+    """Bytes -> pictures of pages and what the file itself says. Keeps the source, pictures and attachments."""
+    if journey.source is None:
+        raise UnreadableDocument(ProblemKind.UNREADABLE_FILE, "the file could not be read")
+    limits = shop.settings.limits
+    key = step_key("open", source=journey.source.digest, version=raster.VERSION, limits=to_json(limits).decode())
+    digest = shop.store.find(key)
+    if digest is None:
+        data = _source_bytes(shop, journey)
+        shop.store.put(data)
+        with raster.open_document(journey.source, data, limits) as document:
+            pages, problems = [], list(document.problems)
+            for page in document.pages():
+                problems += page.problems
+                if page.image is None:
+                    continue
+                shop.store.put(page.picture)
+                layer = shop.store.put(to_json(page.text_layer)) if page.text_layer else None
+                pages.append(OpenedPage(page.image, layer))
+            for attached in document.attached():
+                shop.store.put(attached)
+            opened = Opened(tuple(pages), document.attachments, tuple(problems))
+        digest = shop.keep(key, to_json(opened))
+    return replace(journey, opened=digest)
+
+
+def _source_bytes(shop: Workshop, journey: Journey) -> bytes:
+    assert journey.source is not None
+    if shop.store.has(journey.source.digest):
+        return shop.store.get(journey.source.digest)
+    _, data = source.load_source(source.found(Path(journey.uri)), shop.settings.limits)
+    return data
+
+
+async def read_pages(shop: Workshop, engine: Engine, journey: Journey, in_flight: int) -> Journey:
+    """Pictures -> blocks. A page with a usable text layer needs no engine; a page read before is not read again."""
+    assert journey.opened is not None
+    opened = from_json(Opened, shop.store.get(journey.opened))
+    key = step_key("read", opened=journey.opened, engine=dict(engine.identity), parser=grounding.VERSION)
+    digest = shop.store.find(key)
+    if digest is None:
+        pages = await _read_all(shop, engine, journey.name, opened, in_flight)
+        if not any(page.blocks for page in pages):
+            raise UnreadableDocument(ProblemKind.NO_TEXT, "no text could be read on any page")
+        digest = shop.keep(key, to_json(tuple(pages)))
+    return replace(journey, read=digest, problems=(*journey.problems, *opened.problems))
+
+
+async def _read_all(
+    shop: Workshop, engine: Engine, name: str, opened: Opened, in_flight: int
+) -> list[ReadPage]:
+    total, done = len(opened.pages), 0
+    read: dict[int, ReadPage] = {}
+
+    def note(page: ReadPage) -> None:
+        nonlocal done
+        done += 1
+        read[page.image.number] = page
+        shop.report(Event(Stage.READ, name, done, total))
+
+    unread: list[OpenedPage] = []
+    for page in opened.pages:
+        known = _page_from_layer(shop, page) or _page_read_before(shop, engine, page)
+        if known is None:
+            unread.append(page)
+        else:
+            note(known)
+
+    def keep_page(page: ReadPage, picture_sent: Digest) -> None:
+        shop.keep(_page_key(engine, picture_sent), to_json(page))
+        note(page)
+
+    await ocr.read_pages(
+        engine,
+        ((page.image, shop.store.get(page.image.digest)) for page in unread),
+        in_flight=in_flight,
+        keep=lambda raw: shop.store.put(to_json(raw)),
+        keep_picture=shop.store.put,
+        on_page=keep_page,
+    )
+    return [read[number] for number in sorted(read)]
+
+
+def _page_key(engine: Engine, picture: Digest) -> Digest:
+    return step_key("read-page", picture=picture, engine=dict(engine.identity), parser=grounding.VERSION)
+
+
+def _page_read_before(shop: Workshop, engine: Engine, page: OpenedPage) -> ReadPage | None:
+    known = shop.store.find(_page_key(engine, page.image.digest))
+    if known is None:
+        return None
+    stored = from_json(ReadPage, shop.store.get(known))
+    # the same picture may be page 1 of one document and page 7 of another
+    return stored if stored.image.number == page.image.number else None
+
+
+def _page_from_layer(shop: Workshop, page: OpenedPage) -> ReadPage | None:
+    if page.text_layer is None:
+        return None
+    parsed = grounding.parse_reply(from_json(RawPage, shop.store.get(page.text_layer)))
+    return ReadPage(page.image, (page.text_layer,), parsed.blocks)
+
+
+async def render_document(shop: Workshop, journey: Journey) -> Journey:
+    """Blocks -> HTML with every block at its place, and Markdown."""
+    assert journey.read is not None
+    pages = load_pages(shop, journey)
+
+    def make() -> bytes:
+        html = html_page.document_html(journey.name, pages, picture_src=lambda page: f"page-{page.image.number}")
+        markdown = html_page.document_markdown(pages)
+        return to_json(Rendered(shop.store.put(html.encode()), shop.store.put(markdown.encode())))
+
+    inputs = {"read": journey.read, "name": journey.name, "version": html_page.VERSION}
+    return replace(journey, rendered=shop.once("render", inputs, make))
+
+
+async def extract_fields(shop: Workshop, llm: LlmReader | None, order: Order, journey: Journey) -> Journey:
+    """Blocks and a schema -> one candidate a reader."""
+    pages = load_pages(shop, journey)
+    schema = _schema_for(shop, order, pages)
+    key = step_key(
+        "extract",
+        read=journey.read,
+        schema=schema.fingerprint,
+        layout=layout.VERSION,
+        llm=dict(llm.identity) if llm else {},
+    )
+    digest = shop.store.find(key)
+    if digest is None:
+        proposed = layout.read_layout(pages, schema)
+        candidates, attempts = [shop.store.put(to_json(proposed))], ()
+        if llm is not None:
+            result = await llm.read(pages, schema, proposed)
+            candidates.append(shop.store.put(to_json(result.candidate)))
+            attempts = tuple(shop.store.put(to_json(attempt)) for attempt in result.attempts)
+        extracted = Extracted(schema.doc_type, schema.version, tuple(candidates), attempts)
+        digest = shop.keep(key, to_json(extracted))
+    return replace(journey, extracted=digest)
+
+
+def _schema_for(shop: Workshop, order: Order, pages: ReadPages) -> Schema:
+    if order.doc_type != AUTO:
+        return load_schema(order.doc_type, folder=shop.schema_folder)
+    schemas = tuple(load_schema(name, folder=shop.schema_folder) for name in known_types(shop.schema_folder))
+    return doc_types.choose(pages, schemas)
+
+
+async def judge_fields(shop: Workshop, journey: Journey) -> Journey:
+    """Candidates -> the record: values with evidence, rules, problems and a status."""
+    assert journey.extracted is not None and journey.read is not None
+    extracted = from_json(Extracted, shop.store.get(journey.extracted))
+    schema = load_schema(extracted.doc_type, extracted.schema_version, shop.schema_folder)
+
+    def make() -> bytes:
+        candidates = tuple(from_json(Candidate, shop.store.get(digest)) for digest in extracted.candidates)
+        return to_json(decide.judge(schema, candidates, load_pages(shop, journey)))
+
+    inputs = {
+        "read": journey.read,
+        "extracted": journey.extracted,
+        "schema": schema.fingerprint,
+        "judge": decide.VERSION,
+    }
+    return replace(journey, record=shop.once("judge", inputs, make))
+
+
+def load_pages(shop: Workshop, journey: Journey) -> ReadPages:
+    """The pages of a document that was read."""
+    return from_json(ReadPages, shop.store.get(journey.read)) if journey.read else ()
+
+
+def load_record(shop: Workshop, journey: Journey) -> Record | None:
+    """The record of a document that was judged."""
+    return from_json(Record, shop.store.get(journey.record)) if journey.record else None
+
+

@@ -1,0 +1,95 @@
+"""What the steps work with: settings, the audit store, engines made on demand, and who hears about progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ocr_ops.audit import AuditStore
+from ocr_ops.codec import step_key
+from ocr_ops.engines import Engine
+from ocr_ops.model import Digest, Stage
+from ocr_ops.readers.llm import LlmReader
+from ocr_ops.schemas import FOLDER as SCHEMA_FOLDER
+from ocr_ops.settings import LlmProvider, OcrEngine, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something worth showing a person who waits. `done` of `total` pages (READ) or documents (other stages)."""
+
+    stage: Stage
+    name: str
+    done: int
+    total: int
+    detail: str = ""
+
+
+Report = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Everything a step may need besides its input."""
+
+    settings: Settings
+    store: AuditStore
+    report: Report = silent
+    schema_folder: Path = SCHEMA_FOLDER
+
+    @classmethod
+    def from_settings(cls, settings: Settings, report: Report = silent) -> Workshop:
+        """Open the audit store that the settings name."""
+        return cls(settings, AuditStore(settings.audit_folder), report)
+
+    def engine(self, name: OcrEngine | None = None) -> Engine:
+        """Make an engine; the caller closes it, inside the event loop that used it."""
+        if (name or self.settings.ocr_engine) is OcrEngine.VLLM:
+            from ocr_ops.engines.vllm import VllmEngine
+
+            return VllmEngine(
+                self.settings.ocr_urls,
+                self.settings.ocr_model,
+                api_key=self.settings.ocr_api_key,
+                in_flight=self.settings.ocr_in_flight,
+            )
+        from ocr_ops.engines.embedded import EmbeddedEngine
+
+        return EmbeddedEngine()
+
+    def pages_in_flight(self, name: OcrEngine | None = None) -> int:
+        """How many pages one task keeps going: many on a GPU server, few where one model uses all cores."""
+        if (name or self.settings.ocr_engine) is OcrEngine.VLLM:
+            return self.settings.ocr_in_flight * max(1, len(self.settings.ocr_urls))
+        return 2
+
+    def llm(self) -> LlmReader | None:
+        """Make the LLM reader, or None where none is configured."""
+        if self.settings.llm_provider is LlmProvider.NONE:
+            return None
+        return LlmReader(
+            self.settings.llm_url,
+            self.settings.llm_model,
+            api_key=self.settings.llm_api_key,
+            timeout_s=self.settings.llm_timeout_s,
+        )
+
+    def once(self, step: str, inputs: Mapping[str, object], make: Callable[[], bytes]) -> Digest:
+        """Return the stored result of a step, making it when it was never made from these inputs."""
+        key = step_key(step, **inputs)
+        if (known := self.store.find(key)) is not None:
+            return known
+        return self.keep(key, make())
+
+    def keep(self, key: Digest, result: bytes) -> Digest:
+        """Store a step's result under its key."""
+        digest = self.store.put(result)
+        self.store.remember(key, digest)
+        return digest
+
+
