@@ -1,0 +1,134 @@
+"""Every amount on the pages with the words that stand beside and above it.
+
+In: laid-out pages and the decimal mark. Out: `Money` in reading order. Chooses nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ocr_ops.grammar.numbers import Amount, DecimalMark, find_amounts, tidy
+from ocr_ops.grammar.words import letters
+from ocr_ops.readers.layout.page import Cell, Page, Row
+
+_CURRENCY_WORD = re.compile(
+    r"(?<![A-Za-z])(?:RM|RH|MYR|EUR|EURO|USD|CHF|SGD|INR|Rs)(?![A-Za-z])[.:]?|[€$£¥₹]", re.IGNORECASE
+)
+_TRIM = " :;.=*-_|>~+@()[]"
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount and its surroundings.
+
+    `label`: words left of it on its line; `near`: words of the line just above or below when its own has none;
+    `header`: words above it in its column. `place`: how many amounts stand left of it on the line.
+    """
+
+    amount: Amount
+    cell: Cell
+    row: int
+    label: str
+    label_blocks: tuple[str, ...]
+    header: str
+    near: str
+    place: int
+    row_amounts: int
+    alone: bool
+
+    @property
+    def value(self) -> Decimal:
+        """The amount itself."""
+        return self.amount.value
+
+
+def all_money(pages: Sequence[Page], mark: DecimalMark) -> tuple[Money, ...]:
+    """All amounts, top to bottom and left to right."""
+    return tuple(money for page in pages for row in page.rows for money in _row_money(page, row, mark))
+
+
+def _row_money(page: Page, row: Row, mark: DecimalMark) -> list[Money]:
+    label: list[str] = []
+    blocks: list[str] = []
+    found: list[Money] = []
+    amounts = [(cell, find_amounts(cell.text, mark)) for cell in row.cells]
+    count = sum(a.looks_like_money for _, list_ in amounts for a in list_)
+    for cell, in_cell in amounts:
+        clean, place = tidy(cell.text), 0
+        for amount in in_cell:
+            words = clean[place : amount.start]
+            if letters(words) >= 1:
+                label.append(words)
+                blocks.append(cell.block)
+            text = clean_label(" ".join(label))
+            found.append(
+                Money(
+                    amount, cell, row.index, text, tuple(dict.fromkeys(blocks)), "", "", len(found), count,
+                    alone=letters(clean) <= 3,
+                )
+            )  # fmt: skip
+            place = amount.end
+        rest = clean[place:]
+        if letters(rest) > 1:
+            label.append(rest)
+            blocks.append(cell.block)
+    return [_with_context(money, page, row) for money in found]
+
+
+def clean_label(text: str) -> str:
+    """Label words without currency, leaders and stray punctuation."""
+    return re.sub(r"\s+", " ", _CURRENCY_WORD.sub(" ", text)).strip(_TRIM)
+
+
+def _with_context(money: Money, page: Page, row: Row) -> Money:
+    header = _above(money.cell, page, row)
+    near = "" if letters(money.label) >= 2 else _near_words(money.cell, page, row)
+    return Money(
+        money.amount, money.cell, money.row, money.label, money.label_blocks, header, near, money.place,
+        money.row_amounts, money.alone,
+    )  # fmt: skip
+
+
+def _above(cell: Cell, page: Page, row: Row) -> str:
+    """Words of the nearest cell above in this column that is not itself an amount, up to eight lines away."""
+    place = row.index - page.rows[0].index
+    words: list[str] = []
+    last_y = cell.y1
+    for upper in reversed(page.rows[max(0, place - 14) : place]):
+        for other in upper.cells:
+            shared = min(other.x2, cell.x2) - max(other.x1, cell.x1)
+            if shared <= 0.25 * min(other.x2 - other.x1, cell.x2 - cell.x1):
+                continue
+            wordy = letters(clean_label(other.text)) >= 2
+            if not wordy:
+                continue
+            if words and last_y - other.y2 > 1.2 * page.line:
+                return " ".join(words)
+            words.insert(0, clean_label(other.text))
+            last_y = other.y1
+            break
+        if len(words) >= 2:
+            break
+    return " ".join(words)
+
+
+def _near_words(cell: Cell, page: Page, row: Row) -> str:
+    """The label of a neighbouring line that has words but no amount: a crumpled receipt's lines slip."""
+    place = row.index - page.rows[0].index
+    best, best_gap = "", 1.3 * page.line
+    for step in (-1, 1):
+        if not 0 <= place + step < len(page.rows):
+            continue
+        other = page.rows[place + step]
+        text = " ".join(c.text for c in other.cells if c.x2 <= cell.x1 + 0.3 * (cell.x2 - cell.x1))
+        gap = abs(sum(c.middle for c in other.cells) / len(other.cells) - cell.middle)
+        if (
+            letters(text) >= 3
+            and gap < best_gap
+            and not any(a.looks_like_money for a in find_amounts(other.text))
+        ):
+            best, best_gap = clean_label(text), gap
+    return best

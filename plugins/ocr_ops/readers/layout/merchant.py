@@ -1,0 +1,221 @@
+"""Who issued a receipt and where: name and address at the head of the first page.
+
+In: laid-out pages. Out: the name and the address as printed lines with their blocks. Knows no merchant by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ocr_ops.grammar.dates import find_dates
+from ocr_ops.grammar.numbers import find_amounts
+from ocr_ops.grammar.words import digits, letters
+from ocr_ops.readers.layout import lexicon
+from ocr_ops.readers.layout.page import Cell, Page, runs
+
+_HEAD_ROWS = 26
+_MAX_ADDRESS_LINES = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Printed lines that make one value."""
+
+    text: str
+    blocks: tuple[str, ...]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the head. `kind`: "name", "address", "phone", "web", "tax", "title", "meta", "slogan" or "text"."""
+
+    cell: Cell
+    kind: str
+    order: int
+
+    @property
+    def text(self) -> str:
+        """The words of the line."""
+        return self.cell.text
+
+
+def read_merchant(pages: Sequence[Page]) -> tuple[Found | None, Found | None]:
+    """Name and address of the merchant, each None where nothing looks like one."""
+    lines = head_lines(pages[0]) if pages else ()
+    name_at, name = _name(lines, pages)
+    return name, _address(lines, name_at)
+
+
+def head_lines(page: Page) -> tuple[Line, ...]:
+    """The lines above the first table of amounts, each with what it seems to be."""
+    lines: list[Line] = []
+    for row in page.rows[:_HEAD_ROWS]:
+        for cell in runs(row, 1.6 * page.line):
+            if letters(cell.text) + digits(cell.text) >= 2:
+                lines.append(Line(cell, line_kind(cell.text), len(lines)))
+        if (
+            len(lines) > 3
+            and sum(a.looks_like_money for a in find_amounts(row.text))
+            and row.y1 > page.height * 0.12
+        ):
+            break
+    return tuple(lines)
+
+
+def line_kind(text: str) -> str:
+    """What one line of a head seems to be."""
+    company = lexicon.COMPANY.search(text)
+    address = address_score(text)
+    if lexicon.TITLE.match(text):
+        return "title"
+    if lexicon.PHONE.search(text) and not company and address < 3:
+        return "phone"
+    if lexicon.WEB.search(text) and not company:
+        return "web"
+    if lexicon.TAX_LINE.search(text) and not company and address < 3:
+        return "tax"
+    if only_number(text):
+        return "number"
+    if find_dates(text) or (lexicon.META_LINE.search(text) and address < 2 and not company):
+        return "meta"
+    if company and address < 3:
+        return "name"
+    if address >= 2:
+        return "address"
+    if lexicon.SLOGAN.search(text):
+        return "slogan"
+    return "address" if address >= 1.5 else "text"
+
+
+def only_number(text: str) -> bool:
+    """Whether a line is a registration number and no more."""
+    return bool(lexicon.REG_NUMBER.fullmatch(text.strip())) or letters(text) <= 2
+
+
+def address_score(text: str) -> float:
+    """How much a line looks like part of a postal address."""
+    score = 1.5 * min(len(lexicon.ROAD.findall(text)), 2)
+    score += 1.5 * bool(lexicon.POSTCODE.search(text))
+    score += 1.0 * min(len(lexicon.REGION.findall(text)), 2)
+    score += 0.5 * (text.count(",") >= 1) + 0.5 * bool(re.search(r"\d", text))
+    if re.search(r"[A-Za-zß]{4,}\.?\s\d{1,4}\s?[a-z]?$", text):
+        score += 1.5
+    return score
+
+
+def _name(lines: Sequence[Line], pages: Sequence[Page]) -> tuple[int, Found | None]:
+    first_address = next((n for n, line in enumerate(lines) if line.kind == "address"), len(lines))
+    best: tuple[float, int] = (0.0, -1)
+    usual = sorted(line.cell.height for line in lines)[len(lines) // 2] if lines else 1.0
+    for place, line in enumerate(lines):
+        score = _name_score(line, lines, place, first_address, usual)
+        if score > best[0]:
+            best = (score, place)
+    if best[1] < 0:
+        return 0, _company_elsewhere(pages)
+    place = best[1]
+    text, used = _joined_name(lines, place)
+    name = clean_name(text)
+    found = Found(name, tuple(dict.fromkeys(lines[n].cell.block for n in used)), min(best[0] / 8, 1.0))
+    weak = (
+        lines[place].kind != "name"
+        and (line_score := lines[place].cell.score) is not None
+        and line_score < 0.93
+    )
+    other = _company_elsewhere(pages) if weak else None
+    return used[-1] + 1, other or (found if letters(name) >= 2 else None)
+
+
+def _name_score(line: Line, lines: Sequence[Line], place: int, first_address: int, usual: float) -> float:
+    if line.kind in ("address", "phone", "web", "tax", "number", "meta"):
+        return 0.0
+    text = line.text
+    score = 4.0 if line.kind == "name" else (1.0 if line.kind == "text" else -2.0)
+    score += 1.5 - 0.25 * place
+    score += 0.8 * bool(lexicon.TRADE.search(text))
+    score += 1.5 * min(max(line.cell.height / usual - 1.0, 0), 1.0)
+    score += 1.0 * (place < first_address) - 2.0 * (place > first_address + 1)
+    following = lines[place + 1].kind if place + 1 < len(lines) else ""
+    score += 1.0 * (following in ("address", "number"))
+    score -= 1.5 * (letters(text) < 3) + 1.0 * (len(text) > 50) + 1.5 * bool(lexicon.SLOGAN.search(text))
+    ocr = line.cell.score
+    return score - (2.0 * (0.9 - ocr) * 5 if ocr is not None and ocr < 0.9 else 0.0)
+
+
+def _joined_name(lines: Sequence[Line], place: int) -> tuple[str, list[int]]:
+    """A name printed over two lines: the second holds little but the company's legal form, or ends it."""
+    text, used = lines[place].text, [place]
+    company = lexicon.COMPANY.search(text)
+    if company and letters(text[: company.start()]) < 3 and place > 0 and lines[place - 1].kind == "text":
+        return f"{lines[place - 1].text} {text}", [place - 1, place]
+    if not company and place + 1 < len(lines) and lines[place + 1].kind == "name":
+        head = lexicon.COMPANY.search(lines[place + 1].text)
+        if head and letters(lines[place + 1].text[: head.start()]) < 14:
+            return f"{text} {lines[place + 1].text}", [place, place + 1]
+    return text, used
+
+
+def clean_name(text: str) -> str:
+    """A name without registration number, leading label and stray marks."""
+    text = re.sub(r"^\W+", "", text)
+    company = list(lexicon.COMPANY.finditer(text))
+    if company:
+        tail = text[company[-1].end() :]
+        if (
+            digits(tail) >= 4
+            or (tail.strip().startswith(("(", "[")) and digits(tail) >= 1)
+            or letters(tail) < 2
+        ):
+            text = text[: company[-1].end()]
+    else:
+        text = re.sub(r"\s*[(\[{]\s*[A-Z]{0,3}\d[\w\- /]*[)\]}]?.*$", "", text, flags=re.IGNORECASE)
+        text = re.sub(r"\s+[A-Z]{0,2}\d{5,}\s?-?\s?[A-Z]?\s*$", "", text)
+    return text.strip(" -–:;,*=_~|#")
+
+
+def _company_elsewhere(pages: Sequence[Page]) -> Found | None:
+    """A line with a legal form anywhere, the lowest first: chains print it at the foot."""
+    for page in reversed(pages):
+        for row in reversed(page.rows):
+            match = lexicon.COMPANY.search(row.text)
+            if match and letters(row.text[: match.start()]) >= 3 and len(row.text) < 60:
+                return Found(clean_name(row.text), row.blocks, 0.4)
+    return None
+
+
+def _address(lines: Sequence[Line], start: int) -> Found | None:
+    """The run of address lines that begins soonest after the name."""
+    picked: list[Line] = []
+    pending: list[Line] = []
+    for line in lines[start:]:
+        if line.kind == "address" and letters(line.text) + digits(line.text) >= 3:
+            picked += [*pending, line] if picked else [line]
+            pending = []
+        elif picked:
+            if line.kind in ("text", "slogan") and len(pending) < 1 and not lexicon.TITLE.match(line.text):
+                pending.append(line)
+            elif line.kind == "number":
+                continue
+            else:
+                break
+        if len(picked) >= _MAX_ADDRESS_LINES:
+            break
+    if not picked:
+        return None
+    text = ", ".join(clean_address(line.text) for line in picked)
+    strength = sum(address_score(line.text) for line in picked)
+    if strength < 2.5:
+        return None
+    return Found(text, tuple(dict.fromkeys(line.cell.block for line in picked)), min(strength / 8, 1.0))
+
+
+def clean_address(text: str) -> str:
+    """An address line without phone, label and stray marks at its ends."""
+    text = re.sub(r"^(?:address|addr|add|anschrift|adresse)\s*[:.]\s*", "", text, flags=re.IGNORECASE)
+    phone = re.search(r"\b(?:tel|phone|hp|fax)\b\s*[:.]?\s*[+\d]", text, re.IGNORECASE)
+    if phone:
+        text = text[: phone.start()]
+    return text.strip(" ,;:-*=_~|")

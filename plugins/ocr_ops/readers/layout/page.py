@@ -1,0 +1,194 @@
+"""Blocks of pages -> rows of cells in reading order, skew taken out.
+
+In: `ReadPage`s (boxes on the 0-999 grid). Out: `Page`s whose coordinates are pixels of the upright picture with the
+page's slope removed, so that distances mean the same on both axes. Does not look at what the words mean.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from ocr_ops.model import GRID_MAX, ReadPage
+from ocr_ops.readers.layout.flat import Segment, segments_of
+
+_WIDE_GAP = re.compile(r"\s{2,}")
+_MAX_SLOPE = 0.12
+_MAX_CELLS = 6000
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Words that stand together on one line. Coordinates in pixels, slope removed. `table`: row and column known."""
+
+    text: str
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    block: str
+    page: int
+    score: float | None = None
+    table_row: int | None = None
+
+    @property
+    def height(self) -> float:
+        """Height in pixels."""
+        return self.y2 - self.y1
+
+    @property
+    def middle(self) -> float:
+        """Vertical middle in pixels."""
+        return (self.y1 + self.y2) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Cells on one printed line, left to right. `index` counts through the whole document."""
+
+    index: int
+    page: int
+    cells: tuple[Cell, ...]
+
+    @property
+    def text(self) -> str:
+        """All words of the line."""
+        return " ".join(cell.text for cell in self.cells)
+
+    @property
+    def y1(self) -> float:
+        """Top in pixels."""
+        return min(cell.y1 for cell in self.cells)
+
+    @property
+    def y2(self) -> float:
+        """Bottom in pixels."""
+        return max(cell.y2 for cell in self.cells)
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Ids of the blocks on the line."""
+        return tuple(dict.fromkeys(cell.block for cell in self.cells))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page as rows from top to bottom; `line` is the usual height of a line in pixels."""
+
+    number: int
+    width: float
+    height: float
+    line: float
+    rows: tuple[Row, ...]
+
+
+def lay_out(pages: Sequence[ReadPage]) -> tuple[Page, ...]:
+    """Put every page into rows; row indices run on from page to page."""
+    laid: list[Page] = []
+    first = 0
+    for page in pages:
+        done = _page(page, first)
+        first += len(done.rows)
+        laid.append(done)
+    return tuple(laid)
+
+
+def runs(row: Row, gap: float) -> tuple[Cell, ...]:
+    """Cells of a row with neighbours closer than `gap` pixels joined into one."""
+    joined: list[Cell] = []
+    for cell in row.cells:
+        if joined and cell.x1 - joined[-1].x2 < gap:
+            last = joined[-1]
+            joined[-1] = replace(
+                last,
+                text=f"{last.text} {cell.text}",
+                x2=cell.x2,
+                y1=min(last.y1, cell.y1),
+                y2=max(last.y2, cell.y2),
+            )
+        else:
+            joined.append(cell)
+    return tuple(joined)
+
+
+def _page(page: ReadPage, first: int) -> Page:
+    width, height = float(page.image.size.width), float(page.image.size.height)
+    cells = [cell for segment in segments_of(page.blocks)[:_MAX_CELLS] for cell in _cells(segment, page)]
+    slope = _slope(cells)
+    level = (
+        [replace(c, y1=c.y1 - slope * _mid(c), y2=c.y2 - slope * _mid(c)) for c in cells] if slope else cells
+    )
+    line = median(c.height for c in level) if level else height / 60
+    grouped = _group(level, line)
+    rows = tuple(
+        Row(first + n, page.image.number, tuple(sorted(g, key=lambda c: c.x1))) for n, g in enumerate(grouped)
+    )
+    return Page(page.image.number, width, height, max(line, 1.0), rows)
+
+
+def _cells(segment: Segment, page: ReadPage) -> Iterable[Cell]:
+    kx, ky = page.image.size.width / GRID_MAX, page.image.size.height / GRID_MAX
+    box, text = segment.box, segment.text.strip()
+    x1, x2 = box.x1 * kx, box.x2 * kx
+    per_char = (x2 - x1) / max(len(text), 1)
+    place = 0
+    for gap in [*_WIDE_GAP.finditer(text), None]:
+        end = gap.start() if gap else len(text)
+        piece = text[place:end].strip()
+        if piece:
+            yield Cell(
+                piece, x1 + place * per_char, box.y1 * ky, x1 + end * per_char, box.y2 * ky, segment.block_id,
+                page.image.number, segment.score, segment.row,
+            )  # fmt: skip
+        place = gap.end() if gap else end
+
+
+def _mid(cell: Cell) -> float:
+    return (cell.x1 + cell.x2) / 2
+
+
+def _slope(cells: Sequence[Cell]) -> float:
+    """Rise over run of the printed lines: the median over neighbours that stand on one line."""
+    slopes: list[float] = []
+    ordered = sorted(cells, key=lambda c: c.x1)
+    for place, cell in enumerate(ordered):
+        right = [
+            o for o in ordered[place + 1 : place + 80]
+            if o.x1 >= cell.x2 - 2 and abs(o.middle - cell.middle) < 0.6 * min(o.height, cell.height) + 0.02 * (o.x1 - cell.x2)
+        ]  # fmt: skip
+        if right:
+            near = min(right, key=lambda o: abs(o.middle - cell.middle) * 3 + (o.x1 - cell.x2) * 0.05)
+            run = _mid(near) - _mid(cell)
+            slopes.append((near.middle - cell.middle) / run if run > 0 else 0.0)
+    slope = median(slopes) if len(slopes) >= 4 else 0.0
+    return slope if 0.002 < abs(slope) < _MAX_SLOPE else 0.0
+
+
+def _group(cells: Sequence[Cell], line: float) -> list[list[Cell]]:
+    """Cells into lines: a cell joins the line whose nearest member it overlaps in height, not in width."""
+    rows: list[list[Cell]] = []
+    for cell in sorted(cells, key=lambda c: (c.middle, c.x1)):
+        best: list[Cell] | None = None
+        best_gap = 1.0
+        for row in rows[-12:]:
+            gap = _misfit(cell, row, line)
+            if gap < best_gap:
+                best, best_gap = row, gap
+        if best is None:
+            rows.append([cell])
+        else:
+            best.append(cell)
+    return sorted(rows, key=lambda r: sum(c.middle for c in r) / len(r))
+
+
+def _misfit(cell: Cell, row: Sequence[Cell], line: float) -> float:
+    """0 for on the very line, 1 and more for not on it."""
+    near = min(row, key=lambda c: max(c.x1 - cell.x2, cell.x1 - c.x2))
+    overlap = min(near.x2, cell.x2) - max(near.x1, cell.x1)
+    if overlap > 0.3 * min(near.x2 - near.x1, cell.x2 - cell.x1):
+        return 2.0
+    if cell.table_row is not None and near.block == cell.block and near.table_row != cell.table_row:
+        return 2.0
+    return abs(cell.middle - near.middle) / (0.55 * max(min(cell.height, near.height), 0.5 * line))

@@ -1,0 +1,56 @@
+"""Pages and a schema -> one `Candidate`: each kind of field goes to the module that knows its place on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ocr_ops.grammar.currency import guess_currency
+from ocr_ops.grammar.dates import DateOrder, date_order
+from ocr_ops.grammar.numbers import decimal_mark
+from ocr_ops.model import Candidate, Kind, Reading, ReadPage, Schema
+from ocr_ops.readers.layout.amounts import all_money
+from ocr_ops.readers.layout.merchant import read_merchant
+from ocr_ops.readers.layout.numbers_beside import read_identifiers, read_words
+from ocr_ops.readers.layout.page import Page, lay_out
+from ocr_ops.readers.layout.totals import read_totals
+from ocr_ops.readers.layout.when import read_dates, read_times
+
+READER = "layout"
+VERSION = "1"
+
+
+def read_layout(pages: Sequence[ReadPage], schema: Schema) -> Candidate:
+    """Propose a value for every field of `schema` that the pages show clearly enough."""
+    laid = lay_out(pages)
+    texts = [cell.text for page in laid for row in page.rows for cell in row.cells]
+    currency = guess_currency(texts)
+    money = all_money(laid, decimal_mark(texts))
+    hint: DateOrder = "mdy" if currency == "USD" else "dmy"
+    dates = read_dates(laid, schema, date_order(texts, hint))
+    readings = [
+        *dates,
+        *read_times(laid, schema, dates),
+        *read_totals(money, schema, None),
+        *read_identifiers(laid, schema),
+        *read_words(laid, schema),
+        *_currency(laid, schema, currency),
+        *_parties(laid, schema),
+    ]
+    return Candidate(READER, VERSION, tuple(sorted(readings, key=lambda r: r.path)))
+
+
+def _currency(pages: Sequence[Page], schema: Schema, code: str | None) -> list[Reading]:
+    paths = [f.path for f in schema.fields if f.kind is Kind.CURRENCY and "*" not in f.path]
+    return [Reading(path, code, "", (), 0.8) for path in paths if code]
+
+
+def _parties(pages: Sequence[Page], schema: Schema) -> list[Reading]:
+    roles = {f.role: f.path for f in schema.fields if f.role}
+    readings = []
+    if "merchant_name" in roles or "merchant_address" in roles:
+        for role, found in zip(("merchant_name", "merchant_address"), read_merchant(pages), strict=True):
+            if found and role in roles:
+                readings.append(
+                    Reading(roles[role], found.text, found.text, found.blocks, round(found.score, 3))
+                )
+    return readings
