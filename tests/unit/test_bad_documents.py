@@ -33,7 +33,10 @@ def picture(path: Path) -> Image.Image:
     return Image.open(io.BytesIO(path.read_bytes()))
 
 
-ALL = {name: item.build for name, item in [*bad.BAD.items(), *bad.ODD_BUT_READABLE.items()]}
+ALL: dict[str, bad.Builder] = {
+    **{name: item.build for name, item in bad.BAD.items()},
+    **{name: item.build for name, item in bad.ODD_BUT_READABLE.items()},
+}
 RANDOM_SALT = {"encrypted_pdf", "owner_locked_pdf"}
 NOT_A_FILE = {"dangling_link", "folder_called_pdf"}
 
