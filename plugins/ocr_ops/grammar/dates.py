@@ -40,7 +40,7 @@ _MONTHS: dict[str, int] = {
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _SEP = r"\s?[./\-–']\s?"
 _START = r"(?<![\d.,/])"
-_YEAR = r"(?:19[9]\d|20[0-7]\d)"
+_YEAR = r"(?:19[9]\d|20[0-7]\d)(?!:[0-5]\d)"
 _TIME_GLUED = r"(?=\D|$|[0-2]?\d[:.][0-5]\d)"
 _ISO = re.compile(rf"{_START}(?P<y>{_YEAR})(?P<s>[-./])(?P<m>\d{{1,2}})(?P=s)(?P<d>\d{{1,2}})(?!\d{{3}})")
 _NUMERIC = re.compile(

@@ -26,7 +26,7 @@ _TERMS: dict[str, tuple[str, ...]] = {
     ),
     "incl": ("incl", "include", "inclusive", "including", "included", "inkl", "incl gst", "ttc", "inc", "inclusiv"),
     "tax": ("gst", "vat", "tax", "sst", "mwst", "ust", "mehrwertsteuer", "umsatzsteuer", "steuer", "tva", "btw", "iva", "steuerbetrag", "税额", "igst", "cgst", "sgst", "sr", "mehrwertst"),
-    "summary": ("summary", "analysis", "tax code", "taxcode", "taxable", "gst code", "breakdown", "rekapitulation"),
+    "summary": ("summary", "analysis", "tax code", "taxcode", "gst code", "breakdown", "rekapitulation"),
     "qty": ("qty", "quantity", "item", "items", "pcs", "count", "artikel", "posten", "oty", "anzahl", "unit", "units", "ctn", "pax", "article", "articles", "aantal", "menge", "kuantiti", "no of"),
     "round": ("rounding", "round", "rnd", "rounded", "adj", "adjustment", "roundoff", "pembundaran", "rundung", "arrondi", "afronding", "redondeo", "bundle rounding"),
     "cash": (
@@ -61,8 +61,8 @@ _GLUED: dict[str, tuple[str, ...]] = {
 }
 
 COMPANY = re.compile(
-    r"(?<![A-Za-z])(?:s[de]n\.? ?\.?bh[do]|bhd|s ?/ ?b(?![a-z])|gmbh|mbh|kgaa|kg|ohg|e\. ?k|ug|ag|ltd|limited|llc|llp|inc|corp|co\. ?kg|plc|pte|pvt|sarl|sas|s\.a\.?r\.?l|s\.a|eurl|b\.?v|n\.?v|s\.?r\.?l|s\.?p\.?a|s\.l|e\. ?v)(?![A-Za-z])\.?"
-    r"|有限公司|株式会社",
+    r"(?<![A-Za-z])(?:s[deob]n\.? ?[.,]? ?[b3d]h[do]|bhd|gmbh|mbh|kgaa|(?<!\d)(?<!\d )kg|ohg|e\. ?k|ug|ag|ltd|limited|llc|llp|inc|corp|co\. ?kg|plc|pte|pvt|sarl|sas|s\.a\.?r\.?l|s\.a|eurl|b\.?v|n\.?v|s\.?r\.?l|s\.?p\.?a|s\.l|e\. ?v)(?![A-Za-z])\.?"
+    r"|[s5] ?/ ?b(?![a-z])|(?<![a-z])sb(?= ?\()|有限公司|株式会社",
     re.IGNORECASE,
 )
 TRADE = re.compile(
@@ -94,12 +94,20 @@ WEB = re.compile(
     re.IGNORECASE,
 )
 TAX_LINE = re.compile(
-    r"(?<![a-z])(?:gst|6st|g5t|sst|vat|tax|ust|mwst|steuer\w*|tva|siret|btw|iva|tin|gstin|ust-?id\w*)(?![a-z]).{0,24}(?:\d{6}|reg|no|id|nr)|co\.? ?\.? ?reg|reg(?:istration)?\.? ?no|roc|company ?(?:no|reg)|hrb|handelsreg|licen[cs]e|rcs",
+    r"(?<![a-z])(?:gst|6st|g5t|sst|vat|tax|ust|mwst|steuer\w*|tva|siret|btw|iva|tin|gstin|ust-?id\w*)(?![a-z]).{0,24}(?:\d{6}|reg|no|id|nr)|co[ .\-]*reg|reg(?:istration)?\.? ?no|roc|company ?(?:no|reg)|hrb|handelsreg|licen[cs]e|rcs",
     re.IGNORECASE,
 )
 REG_NUMBER = re.compile(
     r"\(?\s*(?:co\.?\s*(?:reg\.?)?\s*(?:no\.?)?\s*[:.]?|reg(?:istration)?\.?\s*(?:no)?\.?\s*[:.]?|roc\s*(?:no)?\.?\s*[:.]?|company\s*(?:reg\.?)?\s*no\.?\s*[:.]?)?\s*"
     r"[(\[{]?\s*(?:[A-Z]{2,3}\s?)?[\dOoIl]{5,12}\s?-?\s?[A-Z0-9]{0,2}\s*[)\]}]?\s*(?:\([^)]{0,8}\))?\s*$",
+    re.IGNORECASE,
+)
+REGISTRATION = re.compile(
+    r"^\W*(?:(?:co|company|br|biz|business|reg|regn?|registration|roc|ssm|keg|no|nr|id)\b[ .:\-#]*)+\(?\s*[\w\-]*\d{4,}[\w \-]*\W*(?:\([\w ]*\)\W*)?$",
+    re.IGNORECASE,
+)
+PLACE_GLUED = re.compile(
+    r"jalan|jln|taman|lorong|kawasan|bandar|persiaran|kampung|selangor|kualalumpur|stra(?:ss|ß)e",
     re.IGNORECASE,
 )
 TITLE = re.compile(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ocr_ops.grammar.dates import find_dates
 from ocr_ops.grammar.numbers import find_amounts
-from ocr_ops.grammar.words import digits, letters
+from ocr_ops.grammar.words import digits, letters, squeeze
 from ocr_ops.readers.layout import lexicon
 from ocr_ops.readers.layout.page import Cell, Page, runs
 
@@ -71,6 +71,8 @@ def line_kind(text: str) -> str:
     address = address_score(text)
     if lexicon.TITLE.match(text):
         return "title"
+    if lexicon.REGISTRATION.match(text):
+        return "number"
     if lexicon.PHONE.search(text) and not company and address < 3:
         return "phone"
     if lexicon.WEB.search(text) and not company:
@@ -97,10 +99,13 @@ def only_number(text: str) -> bool:
 
 def address_score(text: str) -> float:
     """How much a line looks like part of a postal address."""
-    score = 1.5 * min(len(lexicon.ROAD.findall(text)), 2)
+    text = re.sub(r"\([^)]*\d{5,}[^)]*\)?", " ", text)
+    score = 1.5 * min(len(lexicon.ROAD.findall(text)) or len(lexicon.PLACE_GLUED.findall(text)), 2)
     score += 1.5 * bool(lexicon.POSTCODE.search(text))
     score += 1.0 * min(len(lexicon.REGION.findall(text)), 2)
     score += 0.5 * (text.count(",") >= 1) + 0.5 * bool(re.search(r"\d", text))
+    if re.match(r"(?:no\.? ?)?\d+[A-Za-z]?(?:-\d+)?[A-Za-z]? ?,", text, re.IGNORECASE):
+        score += 1.0
     if re.search(r"[A-Za-zß]{4,}\.?\s\d{1,4}\s?[a-z]?$", text):
         score += 1.5
     return score
@@ -137,43 +142,77 @@ def _name_score(line: Line, lines: Sequence[Line], place: int, first_address: in
     score += 1.5 - 0.25 * place
     score += 0.8 * bool(lexicon.TRADE.search(text))
     score += 1.5 * min(max(line.cell.height / usual - 1.0, 0), 1.0)
-    score += 1.0 * (place < first_address) - 2.0 * (place > first_address + 1)
+    score += 1.0 * (place < first_address) - 4.0 * (place > first_address + 1)
     following = lines[place + 1].kind if place + 1 < len(lines) else ""
-    score += 1.0 * (following in ("address", "number"))
+    score += 1.5 * (following == "address") + 1.0 * (following == "number")
     score -= 1.5 * (letters(text) < 3) + 1.0 * (len(text) > 50) + 1.5 * bool(lexicon.SLOGAN.search(text))
     ocr = line.cell.score
     return score - (2.0 * (0.9 - ocr) * 5 if ocr is not None and ocr < 0.9 else 0.0)
 
 
 def _joined_name(lines: Sequence[Line], place: int) -> tuple[str, list[int]]:
-    """A name printed over two lines: the second holds little but the company's legal form, or ends it."""
-    text, used = lines[place].text, [place]
-    company = lexicon.COMPANY.search(text)
-    if company and letters(text[: company.start()]) < 3 and place > 0 and lines[place - 1].kind == "text":
-        return f"{lines[place - 1].text} {text}", [place - 1, place]
-    if not company and place + 1 < len(lines) and lines[place + 1].kind == "name":
-        head = lexicon.COMPANY.search(lines[place + 1].text)
-        if head and letters(lines[place + 1].text[: head.start()]) < 14:
-            return f"{text} {lines[place + 1].text}", [place, place + 1]
-    return text, used
+    """A name printed over several lines: lines that hold little but trade words or a legal form end a name."""
+    used = [place]
+    while (
+        used[0] > 0
+        and len(used) < 5
+        and _ends_a_name(lines[used[0] : used[-1] + 1])
+        and _begins(lines[used[0] - 1], lines[used[0]])
+    ):
+        used.insert(0, used[0] - 1)
+    while used[-1] + 1 < len(lines) and _needs_more(lines[used[0] : used[-1] + 1], lines[used[-1] + 1]):
+        used.append(used[-1] + 1)
+    return " ".join(lines[n].text for n in used), used
+
+
+def _ends_a_name(lines: Sequence[Line]) -> bool:
+    text = " ".join(line.text for line in lines)
+    if text.count(")") > text.count("("):
+        return True
+    company = lexicon.COMPANY.search(lines[0].text)
+    head = lines[0].text[: company.start()] if company else lines[0].text
+    rest = re.sub(r"\W|\bco\b|\(m\)", "", lexicon.TRADE.sub("", head), flags=re.IGNORECASE)
+    return letters(rest) < 3 if company or lexicon.TRADE.search(head) else False
+
+
+def _begins(line: Line, following: Line) -> bool:
+    near = following.cell.y1 - line.cell.y2 < 1.0 * line.cell.height
+    alike = 0.55 < line.cell.height / max(following.cell.height, 1.0) < 1.8
+    said_again = squeeze(line.text)[:12] in squeeze(following.text)
+    return line.kind in ("text", "name") and near and alike and not said_again and letters(line.text) >= 3
+
+
+def _needs_more(lines: Sequence[Line], following: Line) -> bool:
+    text = " ".join(line.text for line in lines)
+    if text.count("(") > text.count(")") and ")" in following.text and following.kind in ("text", "name"):
+        return True
+    if lexicon.COMPANY.search(text):
+        return False
+    return following.kind in ("name", "text") and _ends_a_name([following]) and _begins(lines[-1], following)
 
 
 def clean_name(text: str) -> str:
-    """A name without registration number, leading label and stray marks."""
-    text = re.sub(r"^\W+", "", text)
+    """A name without registration number, leading label and stray marks; a misread "SDN BHD" is written right."""
+    text = re.sub(r"^\W*\d{4,}\s+(?=\D)|^[^\w(&]+", "", text)
     company = list(lexicon.COMPANY.finditer(text))
     if company:
-        tail = text[company[-1].end() :]
-        if (
-            digits(tail) >= 4
-            or (tail.strip().startswith(("(", "[")) and digits(tail) >= 1)
-            or letters(tail) < 2
-        ):
-            text = text[: company[-1].end()]
+        text = re.sub(r"^[A-Za-z ]{2,20}:\s*(?=.*[A-Za-z]{3})", "", text[: company[-1].end()]) + _tail(
+            text[company[-1].end() :]
+        )
+        text = _SDN_BHD.sub("SDN BHD", re.sub(r"(?<=[A-Za-z] )5/B\b|(?<=[A-Z])5/B\b", "S/B", text))
     else:
         text = re.sub(r"\s*[(\[{]\s*[A-Z]{0,3}\d[\w\- /]*[)\]}]?.*$", "", text, flags=re.IGNORECASE)
         text = re.sub(r"\s+[A-Z]{0,2}\d{5,}\s?-?\s?[A-Z]?\s*$", "", text)
-    return text.strip(" -–:;,*=_~|#")
+    return text.strip(" -–:;,*=_~|#<")
+
+
+_SDN_BHD = re.compile(r"\bS[DOBE]N\.? ?[BD3]H[DO]\b", re.IGNORECASE)
+
+
+def _tail(text: str) -> str:
+    """What stands after a legal form, where it is part of the name and not a number."""
+    numbers = digits(text) >= 4 or (text.strip()[:1] in ("(", "[", "<", "{") and digits(text) >= 1)
+    return "" if numbers or letters(text) < 2 or text.strip().upper().startswith("FKA") else text
 
 
 def _company_elsewhere(pages: Sequence[Page]) -> Found | None:
@@ -191,7 +230,8 @@ def _address(lines: Sequence[Line], start: int) -> Found | None:
     picked: list[Line] = []
     pending: list[Line] = []
     for line in lines[start:]:
-        if line.kind == "address" and letters(line.text) + digits(line.text) >= 3:
+        more = bool(picked) and line.kind == "text" and address_score(line.text) >= 1.0
+        if more or (line.kind == "address" and letters(line.text) + digits(line.text) >= 3):
             picked += [*pending, line] if picked else [line]
             pending = []
         elif picked:

@@ -9,6 +9,7 @@ from ocr_ops.grammar.dates import DateOrder, date_order
 from ocr_ops.grammar.numbers import decimal_mark
 from ocr_ops.model import Candidate, Kind, Reading, ReadPage, Schema
 from ocr_ops.readers.layout.amounts import all_money
+from ocr_ops.readers.layout.lexicon import concepts
 from ocr_ops.readers.layout.merchant import read_merchant
 from ocr_ops.readers.layout.numbers_beside import read_identifiers, read_words
 from ocr_ops.readers.layout.page import Page, lay_out
@@ -30,13 +31,20 @@ def read_layout(pages: Sequence[ReadPage], schema: Schema) -> Candidate:
     readings = [
         *dates,
         *read_times(laid, schema, dates),
-        *read_totals(money, schema, None),
+        *read_totals(money, schema, _summary_row(laid), None),
         *read_identifiers(laid, schema),
         *read_words(laid, schema),
         *_currency(laid, schema, currency),
         *_parties(laid, schema),
     ]
     return Candidate(READER, VERSION, tuple(sorted(readings, key=lambda r: r.path)))
+
+
+def _summary_row(pages: Sequence[Page]) -> int | None:
+    """The row where a receipt starts to list its tax by rate, which repeats amounts under the word "total"."""
+    rows = [row for page in pages for row in page.rows]
+    late = (row for row in rows if row.index > 0.35 * len(rows))
+    return next((row.index for row in late if "summary" in concepts(row.text)), None)
 
 
 def _currency(pages: Sequence[Page], schema: Schema, code: str | None) -> list[Reading]:

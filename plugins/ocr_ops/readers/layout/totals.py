@@ -50,14 +50,16 @@ def sum_parts(schema: Schema) -> Parts | None:
     return None
 
 
-def read_totals(money: Sequence[Money], schema: Schema, lines_sum: Decimal | None) -> tuple[Reading, ...]:
+def read_totals(
+    money: Sequence[Money], schema: Schema, summary_row: int | None, lines_sum: Decimal | None
+) -> tuple[Reading, ...]:
     """Readings for all money fields outside tables."""
     fields = [f for f in schema.fields if f.kind is Kind.MONEY and "*" not in f.path]
     labels = LabelSet(fields)
     parts = sum_parts(schema)
-    facts = Facts.of(money, lines_sum)
+    facts = Facts.of(money, summary_row, lines_sum)
     scored = {f.path: _ranked(f.path, money, labels, parts, facts) for f in fields}
-    chosen: dict[str, Scored] = _best_parts(scored, parts) if parts else {}
+    chosen: dict[str, Scored] = _best_parts(scored, parts, facts) if parts else {}
     for field in fields:
         if not parts or field.path not in (parts.net, parts.tax, parts.gross):
             top = scored[field.path][:1]
@@ -83,7 +85,7 @@ class Facts:
     cents: bool
 
     @staticmethod
-    def of(money: Sequence[Money], lines_sum: Decimal | None) -> Facts:
+    def of(money: Sequence[Money], summary_row: int | None, lines_sum: Decimal | None) -> Facts:
         """Gather them from all amounts."""
         real = [m for m in money if m.amount.looks_like_money]
         words = [(m, _words_of(m)) for m in real]
@@ -100,7 +102,7 @@ class Facts:
             ),
             line_height=heights[len(heights) // 2],
             rows=rows,
-            summary_row=min((m.row for m, w in words if "summary" in w), default=rows),
+            summary_row=rows if summary_row is None else summary_row,
             cash_row=min((m.row for m, w in words if "cash" in w and m.row > rows * 0.3), default=rows),
             lines_sum=lines_sum,
             cents=sum(m.amount.decimals == 2 for m in real) >= 2,
@@ -147,11 +149,11 @@ def _label_score(path: str, item: Money, labels: LabelSet, parts: Parts | None) 
     best = -9.0
     for text, weight in ((item.label, 1.0), (item.near, 0.7), (item.header, 0.75)):
         if text:
-            best = max(best, _text_score(path, text, labels, parts) * weight)
+            best = max(best, _text_score(path, text, item.value, labels, parts) * weight)
     return best if best > -9 else -0.5
 
 
-def _text_score(path: str, text: str, labels: LabelSet, parts: Parts | None) -> float:
+def _text_score(path: str, text: str, value: Decimal, labels: LabelSet, parts: Parts | None) -> float:
     matches = labels.match(text)
     mine = matches[path].score if path in matches else 0.0
     others = max((m.score for p, m in matches.items() if p != path), default=0.0)
@@ -159,6 +161,8 @@ def _text_score(path: str, text: str, labels: LabelSet, parts: Parts | None) -> 
     if parts is None or path not in (parts.net, parts.tax, parts.gross):
         return score if mine >= 0.6 else -1.0
     said = concepts(text)
+    if "round" in said and abs(value) < Decimal("0.5"):
+        return score - 5.0
     return score + _SENSE[("net", "tax", "gross")[(parts.net, parts.tax, parts.gross).index(path)]](said)
 
 
@@ -171,7 +175,7 @@ def _gross_sense(said: frozenset[str]) -> float:
     if "incl" in said and "excl" not in said:
         score += 0.6
     if "round" in said:
-        score += 1.0 if said & {"total", "due"} else -5.0
+        score += 1.0
     if "tax" in said and not said & {"incl", "due", "grand"}:
         score -= 2.5
     score -= 3.5 * ("sub" in said) + 3.0 * ("excl" in said and "incl" not in said) + 4.0 * ("qty" in said)
@@ -217,8 +221,7 @@ def _gross_shape(item: Money, facts: Facts) -> float:
     score += 0.5 * (item.row / facts.rows)
     if value == facts.largest:
         score += 0.7
-    if value <= 0:
-        score -= 2.5
+    score -= 2.5 * (value == 0) + 0.8 * (value < 0) + 1.5 * (abs(value) < facts.largest * Decimal("0.4"))
     if any(paid - value in facts.change for paid in facts.paid if paid >= value):
         score += 1.2
     if any(value - r in facts.repeats for r in facts.roundings):
@@ -230,19 +233,19 @@ def _gross_shape(item: Money, facts: Facts) -> float:
     return score - 0.8 * (item.row > facts.summary_row)
 
 
-def _best_parts(scored: dict[str, list[Scored]], parts: Parts) -> dict[str, Scored]:
+def _best_parts(scored: dict[str, list[Scored]], parts: Parts, facts: Facts) -> dict[str, Scored]:
     """The best combination of net, tax and gross: their own scores, and a bonus when they add up."""
     options = [[None, *scored[p]] for p in (parts.net, parts.tax, parts.gross)]
     best: tuple[float, tuple[Scored | None, ...]] = (-math.inf, (None, None, None))
     for combination in itertools.product(*options):
-        value = _combined(combination)
+        value = _combined(combination, facts)
         if value > best[0]:
             best = (value, combination)
     names = (parts.net, parts.tax, parts.gross)
     return {name: item for name, item in zip(names, best[1], strict=True) if item is not None}
 
 
-def _combined(combination: tuple[Scored | None, ...]) -> float:
+def _combined(combination: tuple[Scored | None, ...], facts: Facts) -> float:
     net, tax, gross = combination
     score = sum(
         (item.score - _ENOUGH if item is not gross else item.score * 1.5 - 1.0)
@@ -255,7 +258,7 @@ def _combined(combination: tuple[Scored | None, ...]) -> float:
         score -= 3.0
     if net and tax and gross:
         gap = abs(net.money.value + tax.money.value - gross.money.value)
-        if gap <= _CENT:
+        if gap <= _CENT or any(abs(gap - abs(r)) <= _CENT for r in facts.roundings):
             score += 2.0 if tax.money.value else 0.5
         elif gap <= Decimal("0.05"):
             score += 1.2
