@@ -15,20 +15,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, Metadata, task, task_group
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
+from ocr_ops.pools import LLM_POOL, OCR_POOL, WAREHOUSE_POOL
+
 if TYPE_CHECKING:
     from ocr_ops.pipeline.workshop import Event, Report, Workshop
     from ocr_ops.settings import Settings
 
 MARTS = Asset("x-ocr-ops://marts")
 """Updated whenever a run loaded something; schedule on it."""
-
-OCR_POOL, LLM_POOL, WAREHOUSE_POOL = "ocr_ops_ocr", "ocr_ops_llm", "ocr_ops_warehouse"
-POOLS = {
-    OCR_POOL: (1, "Tasks that read pages at once; one per GPU server, one on a laptop"),
-    LLM_POOL: (2, "Tasks that extract fields at once"),
-    WAREHOUSE_POOL: (4, "Tasks that load Postgres at once"),
-}
-"""Pools the tasks run in, with the slots they get when they are created."""
 
 RETRY = ExceptionRetryPolicy(
     rules=[

@@ -1,0 +1,49 @@
+"""`ocr-ops db`: the warehouse's address, its migrations, its server."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from ocr_ops import warehouse
+from ocr_ops.cli.console import ERR
+from ocr_ops.local.machine import WAREHOUSE, Machine
+
+app = typer.Typer(help="The warehouse in Postgres: address, migrations, the embedded server.", no_args_is_help=True)
+
+
+@app.command("url")
+def url(
+    psql: Annotated[bool, typer.Option("--psql", help="In the form psql and other PostgreSQL tools take.")] = False,
+) -> None:
+    """Print the warehouse's URL, starting the embedded server if it is down. It holds a password.
+
+    Example:
+      psql "$(ocr-ops db url --psql)"
+    """
+    address = Machine().settings(os.environ, database=True).database_url
+    print(address.replace("postgresql+psycopg://", "postgresql://") if psql else address)
+
+
+@app.command("psql")
+def psql() -> None:
+    """Print the command line that opens psql on the embedded warehouse."""
+    machine = Machine()
+    machine.warehouse_url()
+    print(machine.postgres.psql_command(WAREHOUSE))
+
+
+@app.command("migrate")
+def migrate() -> None:
+    """Bring the warehouse up to date: tables, views and roles. Forward only, safe to run again."""
+    address = Machine().settings(os.environ, database=True).database_url
+    applied = warehouse.migrate(address)
+    ERR.print(f"applied: {', '.join(applied)}" if applied else "up to date")
+
+
+@app.command("stop")
+def stop() -> None:
+    """Stop the embedded server. Data stays; the next command that needs it starts it again."""
+    Machine().postgres.stop()

@@ -1,0 +1,44 @@
+"""`ocr-ops demo`, `up` and `down`: the whole system on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ocr_ops.cli.console import OUT, outcome_table
+from ocr_ops.local import demo as demonstration
+from ocr_ops.local import stack
+from ocr_ops.local.machine import PROJECT, Machine
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Folder of documents; nothing in it is moved or changed.")] = PROJECT / "samples",
+    doc_type: Annotated[str, typer.Option("--doc-type", help="receipt, invoice or auto.")] = "auto",
+) -> None:
+    """Take a folder of documents to rows in Postgres through a real Airflow run, on this machine alone.
+
+    Starts the embedded Postgres, brings both databases up to date, runs the DAG ingest_folder in process and prints
+    what became of every document. Running it again is safe and quick: what is known is not read again.
+    """
+    machine = Machine()
+    result = demonstration.run(machine, folder.expanduser().resolve(), doc_type)
+    OUT.print(outcome_table(result.rows))
+    OUT.print(demonstration.next_steps(machine, result), markup=True, highlight=False)
+
+
+def up(
+    port: Annotated[int, typer.Option("--port", help="Port of the Airflow UI; the next free one when it is taken.")] = 8080,
+) -> None:
+    """Start Airflow on localhost: UI, scheduler, DAG processor, triggerer, and the embedded Postgres.
+
+    The scheduled DAG then watches var/landing: put documents there and they are loaded within a minute or two.
+    """
+    machine = Machine()
+    OUT.print(stack.up(machine, port), markup=True, highlight=False)
+
+
+def down() -> None:
+    """Stop what `up` and `demo` started, the embedded Postgres included. Data stays."""
+    OUT.print(stack.down(Machine()))
