@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from ocr_ops.grammar.numbers import Amount, DecimalMark, find_amounts, tidy
 from ocr_ops.grammar.words import letters
+from ocr_ops.readers.layout.lexicon import concepts
 from ocr_ops.readers.layout.page import Cell, Page, Row
 
 _CURRENCY_WORD = re.compile(
@@ -61,6 +62,8 @@ def _row_money(page: Page, row: Row, mark: DecimalMark) -> list[Money]:
         for amount in in_cell:
             words = clean[place : amount.start]
             if letters(words) >= 1:
+                if found and not found[-1].amount.percent and concepts(words) & {"total", "due"}:
+                    label, blocks = [], []
                 label.append(words)
                 blocks.append(cell.block)
             text = clean_label(" ".join(label))
@@ -102,7 +105,9 @@ def _above(cell: Cell, page: Page, row: Row) -> str:
             shared = min(other.x2, cell.x2) - max(other.x1, cell.x1)
             if shared <= 0.25 * min(other.x2 - other.x1, cell.x2 - cell.x1):
                 continue
-            wordy = letters(clean_label(other.text)) >= 2
+            wordy = letters(clean_label(other.text)) >= 2 and not any(
+                a.looks_like_money for a in find_amounts(other.text)
+            )
             if not wordy:
                 continue
             if words and last_y - other.y2 > 1.2 * page.line:

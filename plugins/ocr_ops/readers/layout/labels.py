@@ -5,15 +5,20 @@ In: `FieldSpec`s and printed texts. Out: matches in 0..1. Knows nothing of place
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from rapidfuzz import fuzz
+from rapidfuzz import fuzz, process
 
 from ocr_ops.grammar.words import fold_ocr, squeeze
 from ocr_ops.model import FieldSpec
 
 _SHORT = 4
+"""Labels up to this length must be printed without a fault."""
+_GLUED = 6
+"""Labels from this length may be glued to what follows."""
+_LONGEST = 60
+"""Longer texts are cut: a label is never a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,63 +50,62 @@ class LabelSet:
             for words in field.labels.values()
             for text in words
         }
-        self.labels = tuple(Label(path, words, squeeze(words)) for path, words in texts if words)
+        self._labels = tuple(Label(path, words, squeeze(words)) for path, words in texts if words)
+        self._squeezed = [label.squeezed for label in self._labels]
+        self._by_size: dict[int, dict[int, str]] = {}
+        for place, text in enumerate(self._squeezed):
+            self._by_size.setdefault(len(text), {})[place] = text
         self._seen: dict[str, dict[str, LabelMatch]] = {}
 
     def match(self, text: str) -> dict[str, LabelMatch]:
         """The best match of every field whose label `text` is, begins with or contains, by path."""
-        folded = fold_ocr(text)[:120]
+        folded = fold_ocr(text)[:_LONGEST]
         if folded not in self._seen:
-            self._seen[folded] = _matches(folded, self.labels)
+            self._seen[folded] = self._best(folded) if folded else {}
         return self._seen[folded]
 
-
-def _matches(folded: str, labels: tuple[Label, ...]) -> dict[str, LabelMatch]:
-    best: dict[str, LabelMatch] = {}
-    dense = folded.replace(" ", "")
-    if not dense:
+    def _best(self, folded: str) -> dict[str, LabelMatch]:
+        best: dict[str, LabelMatch] = {}
+        for match in (*self._inside(folded), *self._damaged(folded)):
+            if match.path not in best or match.score > best[match.path].score:
+                best[match.path] = match
         return best
-    for label in labels:
-        match = _match(folded, dense, label)
-        if match and (label.path not in best or match.score > best[label.path].score):
-            best[label.path] = match
-    return best
+
+    def _inside(self, folded: str) -> Iterator[LabelMatch]:
+        """Labels that stand in the text letter by letter, as whole words."""
+        dense = folded.replace(" ", "")
+        for label in self._labels:
+            if label.squeezed not in dense:
+                continue
+            if label.squeezed == dense:
+                yield LabelMatch(label.path, 1.0, label.words, len(folded))
+                continue
+            place = _word_place(folded, label.words)
+            if place >= 0:
+                score = (0.9 if place == 0 else 0.72) * _share(len(label.squeezed), len(dense))
+                yield LabelMatch(label.path, score, label.words, place + len(label.words))
+
+    def _damaged(self, folded: str) -> Iterator[LabelMatch]:
+        """Labels that the text is, or begins with, but for a letter or two."""
+        dense = folded.replace(" ", "")
+        for _, ratio, place in process.extract(
+            dense, self._squeezed, scorer=fuzz.ratio, score_cutoff=78, limit=12
+        ):
+            label = self._labels[place]
+            if len(label.squeezed) > _SHORT:
+                yield LabelMatch(label.path, ratio / 100 * 0.97, label.words, len(folded))
+        for size, texts in self._by_size.items():
+            if _GLUED <= size < len(dense):
+                found = process.extract(dense[:size], texts, scorer=fuzz.ratio, score_cutoff=84, limit=4)
+                for _, ratio, place in found:
+                    label = self._labels[place]
+                    score = ratio / 100 * 0.85 * _share(size, len(dense))
+                    yield LabelMatch(label.path, score, label.words, _end_of(folded, size))
 
 
-def _match(folded: str, dense: str, label: Label) -> LabelMatch | None:
-    size = len(label.squeezed)
-    if dense == label.squeezed:
-        return LabelMatch(label.path, 1.0, label.words, len(folded))
-    if len(dense) < size - 2:
-        return None
-    place = _word_place(folded, label.words)
-    if place >= 0:
-        share = size / len(dense)
-        return LabelMatch(
-            label.path,
-            (0.9 if place == 0 else 0.72) * (0.6 + 0.4 * share),
-            label.words,
-            place + len(label.words),
-        )
-    if size <= _SHORT:
-        return None
-    if abs(len(dense) - size) <= max(2, size // 5):
-        ratio = fuzz.ratio(dense, label.squeezed, score_cutoff=78) / 100
-        if ratio:
-            return LabelMatch(label.path, ratio * 0.97, label.words, len(folded))
-    return _damaged_start(folded, dense, label) if len(dense) > size else None
-
-
-def _damaged_start(folded: str, dense: str, label: Label) -> LabelMatch | None:
-    """A label at the start of a longer text, glued to it or with a letter or two misread."""
-    size = len(label.squeezed)
-    if size < 6:
-        return None
-    ratio = fuzz.ratio(dense[:size], label.squeezed, score_cutoff=84) / 100
-    if not ratio:
-        return None
-    share = size / len(dense)
-    return LabelMatch(label.path, ratio * 0.85 * (0.6 + 0.4 * share), label.words, _end_of(folded, size))
+def _share(part: int, whole: int) -> float:
+    """How much of a text its label is, from 0.6 for a little to 1 for all."""
+    return 0.6 + 0.4 * part / whole
 
 
 def _word_place(folded: str, words: str) -> int:

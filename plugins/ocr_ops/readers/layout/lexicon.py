@@ -48,7 +48,7 @@ _PHRASES: dict[str, tuple[str, ...]] = {
 _GLUED: dict[str, tuple[str, ...]] = {
     "total": ("total", "summe", "gesamt"),
     "sub": ("subtotal", "subttl", "zwischens"),
-    "excl": ("exclud", "exclusive", "excl", "netto"),
+    "excl": ("exclud", "exclusive", "excl", "nettobet", "nettosum"),
     "incl": ("inclu", "incl"),
     "tax": ("gst", "mwst", "vat", "steuer"),
     "qty": ("qty", "quantity", "item"),

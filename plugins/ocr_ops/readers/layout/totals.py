@@ -175,7 +175,7 @@ def _gross_sense(said: frozenset[str]) -> float:
     if "incl" in said and "excl" not in said:
         score += 0.6
     if "round" in said:
-        score += 1.0
+        score += 1.0 if said & {"total", "due"} else 3.5
     if "tax" in said and not said & {"incl", "due", "grand"}:
         score -= 2.5
     score -= 3.5 * ("sub" in said) + 3.0 * ("excl" in said and "incl" not in said) + 4.0 * ("qty" in said)
@@ -221,7 +221,7 @@ def _gross_shape(item: Money, facts: Facts) -> float:
     score += 0.5 * (item.row / facts.rows)
     if value == facts.largest:
         score += 0.7
-    score -= 2.5 * (value == 0) + 0.8 * (value < 0) + 1.5 * (abs(value) < facts.largest * Decimal("0.4"))
+    score -= 2.5 * (value == 0) + 0.8 * (value < 0) + 1.5 * (0 <= value < facts.largest * Decimal("0.4"))
     if any(paid - value in facts.change for paid in facts.paid if paid >= value):
         score += 1.2
     if any(value - r in facts.repeats for r in facts.roundings):
@@ -230,7 +230,7 @@ def _gross_shape(item: Money, facts: Facts) -> float:
         score -= 0.7
     if facts.lines_sum is not None and abs(facts.lines_sum - value) <= Decimal("0.05"):
         score += 0.5
-    return score - 0.8 * (item.row > facts.summary_row)
+    return score - 1.8 * (item.row > facts.summary_row)
 
 
 def _best_parts(scored: dict[str, list[Scored]], parts: Parts, facts: Facts) -> dict[str, Scored]:
