@@ -69,12 +69,18 @@ def document_batches(batches: Any) -> Any:
 
 
 @task(outlets=[MARTS], trigger_rule="none_failed_min_one_success")
-def announce_rows(counts: Any) -> Iterator[Metadata]:
-    """Say that rows were loaded, and how many documents ended in which status. Skipped when nothing was new."""
+def announce_rows(counts: Any, run_id: str | None = None) -> Iterator[Metadata]:
+    """Close the run and say that rows were loaded, and how many documents ended in which status.
+
+    Skipped when nothing was new.
+    """
+    from ocr_ops.pipeline.batches import finish
+
     totals: dict[str, int] = {}
     for batch in counts:
         for status, number in batch.items():
             totals[status] = totals.get(status, 0) + number
+    finish(workshop(), run_id or "")
     log.info("loaded: %s", ", ".join(f"{number} {status}" for status, number in sorted(totals.items())))
     yield Metadata(MARTS, totals)
 
@@ -92,7 +98,7 @@ def plan_folder(params: Mapping[str, Any], run_id: str) -> list[str]:
         reprocess=params["reprocess"],
         batch_size=params["batch_size"],
     )
-    return plan(workshop(), Path(params["folder"]).expanduser(), order, run_id=run_id, trigger="ingest_folder")
+    return plan(workshop(), Path(params["folder"]).expanduser(), order, run_id=run_id, dag_id="ingest_folder")
 
 
 def plan_landing_zone(run_id: str) -> list[str]:
@@ -101,7 +107,7 @@ def plan_landing_zone(run_id: str) -> list[str]:
     from ocr_ops.pipeline.journey import Order
 
     shop = workshop()
-    return plan(shop, Path(shop.settings.landing_folder), Order(), run_id=run_id, trigger="ingest_landing_zone")
+    return plan(shop, Path(shop.settings.landing_folder), Order(), run_id=run_id, dag_id="ingest_landing_zone")
 
 
 def workshop() -> Workshop:

@@ -7,9 +7,9 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -26,7 +26,7 @@ from ocr_ops.pipeline.outcome import outcome_of
 from ocr_ops.pipeline.workshop import Workshop
 from ocr_ops.schemas import load_schema
 from ocr_ops.settings import LlmProvider, OcrEngine, Settings
-from ocr_ops.warehouse import Warehouse
+from ocr_ops.warehouse import Warehouse, migrate
 
 Paths = Annotated[list[Path], typer.Argument(help="Files or folders; folders are searched for documents.", metavar="FILE|FOLDER...")]
 DocType = Annotated[str, typer.Option("--doc-type", help="receipt, invoice, any other type in extraction_schemas/, or auto: decide per document.")]
@@ -76,13 +76,11 @@ def ingest(
     shop = _workshop(ocr, llm, database=True)
     order = replace(_order(doc_type, ocr), reprocess=reprocess)
     run_id = f"cli-{uuid.uuid4()}"
-    from ocr_ops import warehouse as schema
-
-    schema.migrate(shop.settings.database_url)
+    migrate(shop.settings.database_url)
     with Warehouse(shop.settings.database_url) as warehouse:
-        warehouse.start_run(run_id, "ocr-ops ingest")
-        _walk(shop, order, paths, lambda outcome: warehouse.load(outcome, run_id=run_id), warehouse=warehouse)
-        warehouse.finish_run(run_id)
+        warehouse.start_run(run_id, trigger="ocr-ops ingest", started_at=batches.now(), params=to_plain(order))
+        _walk(shop, order, paths, Loader(warehouse, run_id))
+        warehouse.finish_run(run_id, finished_at=batches.now())
     ERR.print("try: [bold]psql \"$(ocr-ops db url --psql)\" -c 'select * from marts.documents'[/bold]")
 
 
@@ -100,34 +98,42 @@ def _order(doc_type: str, ocr: OcrEngine | None) -> Order:
     return Order(doc_type=doc_type, engine=ocr)
 
 
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Where `ingest` puts outcomes, and what it knows already."""
+
+    warehouse: Warehouse
+    run_id: str
+
+
 def _walk(
-    shop: Workshop,
-    order: Order,
-    paths: Sequence[Path],
-    done: Any,
-    *,
-    warehouse: Warehouse | None = None,
-    quiet: bool = False,
+    shop: Workshop, order: Order, paths: Sequence[Path], into: Loader | Callable[[Outcome], None], *, quiet: bool = False
 ) -> None:
-    journeys = [journey for path in paths for journey in list_documents(shop, path.expanduser())]
-    if warehouse is not None and not order.reprocess:
-        journeys = unknown(warehouse, journeys)
+    journeys = [journey for path in paths for journey in list_documents(shop, path.expanduser().absolute())]
+    if isinstance(into, Loader) and not order.reprocess:
+        journeys = unknown(into.warehouse, journeys, run_id=into.run_id, seen_at=batches.now())
     rows = []
     with page_progress(len(journeys)) as (report, progress, task):
         shop = replace(shop, report=report)
         for start in range(0, len(journeys), CHUNK):
-            for outcome in asyncio.run(_through(shop, order, journeys[start : start + CHUNK])):
-                done(outcome)
-                rows.append(outcome_row(outcome))
+            for journey in asyncio.run(_through(shop, order, journeys[start : start + CHUNK])):
+                rows.append(outcome_row(_done(shop, journey, into)))
                 progress.advance(task)
     if not quiet:
         ERR.print(outcome_table(rows) if rows else "nothing new")
 
 
-async def _through(shop: Workshop, order: Order, journeys: Sequence[Journey]) -> list[Outcome]:
+def _done(shop: Workshop, journey: Journey, into: Loader | Callable[[Outcome], None]) -> Outcome:
+    if isinstance(into, Loader):
+        return batches.load_document(shop, into.warehouse, journey, run_id=into.run_id)
+    outcome = outcome_of(shop, journey)
+    into(outcome)
+    return outcome
+
+
+async def _through(shop: Workshop, order: Order, journeys: Sequence[Journey]) -> list[Journey]:
     read = await batches.read_documents(shop, order, journeys)
-    judged = await batches.extract_documents(shop, order, read)
-    return [outcome_of(shop, journey) for journey in judged]
+    return await batches.extract_documents(shop, order, read)
 
 
 @contextmanager

@@ -9,30 +9,35 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ocr_ops.codec import from_json, to_json
-from ocr_ops.model import Digest, Stage
+from ocr_ops.codec import from_json, to_json, to_plain
+from ocr_ops.model import Digest, Outcome, Stage
 from ocr_ops.pipeline import steps
 from ocr_ops.pipeline.journey import Batch, Journey, Order
 from ocr_ops.pipeline.listing import list_documents, unknown
-from ocr_ops.pipeline.outcome import outcome_of
+from ocr_ops.pipeline.outcome import extras_of, outcome_of
 from ocr_ops.pipeline.workshop import Event, Workshop
-from ocr_ops.warehouse import Warehouse
+from ocr_ops.warehouse import RunSummary, Warehouse
 
 DOCUMENTS_AT_ONCE = 4
 """Documents of a batch that are opened and read side by side."""
 
 
-def plan(shop: Workshop, folder: Path, order: Order, *, run_id: str, trigger: str) -> list[str]:
+def plan(shop: Workshop, folder: Path, order: Order, *, run_id: str, dag_id: str) -> list[str]:
     """List a folder, leave out what is known, store the rest in batches; returns their digests. Starts the run."""
+    journeys = list(list_documents(shop, folder))
     with Warehouse(shop.settings.database_url) as warehouse:
-        warehouse.start_run(run_id, trigger)
-        journeys = list(list_documents(shop, folder))
-        fresh = journeys if order.reprocess else unknown(warehouse, journeys)
-        shop.report(Event(Stage.FIND, str(folder), len(fresh), len(journeys), f"{len(fresh)} new of {len(journeys)} documents"))
+        params = {"folder": str(folder), **to_plain(order)}
+        warehouse.start_run(run_id, trigger="airflow", started_at=now(), dag_id=dag_id, params=params)
+        fresh = journeys if order.reprocess else unknown(warehouse, journeys, run_id=run_id, seen_at=now())
+        if not fresh:
+            warehouse.finish_run(run_id, finished_at=now())
+    news = f"{len(fresh)} new of {len(journeys)} documents"
+    shop.report(Event(Stage.FIND, folder.name, len(fresh), len(journeys), news))
     return [shop.store.put(to_json(Batch(order, part))) for part in _parts(fresh, order.batch_size)]
 
 
@@ -52,11 +57,28 @@ def load_batch(shop: Workshop, batch: str, *, run_id: str) -> dict[str, int]:
     documents = _fetch(shop, batch).documents
     with Warehouse(shop.settings.database_url) as warehouse:
         for number, journey in enumerate(documents, start=1):
-            outcome = outcome_of(shop, journey)
-            warehouse.load(outcome, run_id=run_id)
+            outcome = load_document(shop, warehouse, journey, run_id=run_id)
             statuses[outcome.status] += 1
             shop.report(Event(Stage.LOAD, journey.name, number, len(documents), str(outcome.status)))
     return dict(statuses)
+
+
+def load_document(shop: Workshop, warehouse: Warehouse, journey: Journey, *, run_id: str) -> Outcome:
+    """Load one document in one transaction; loading it again changes nothing."""
+    outcome = outcome_of(shop, journey)
+    warehouse.load(outcome, run_id=run_id, loaded_at=now(), extras=extras_of(shop, outcome))
+    return outcome
+
+
+def finish(shop: Workshop, run_id: str) -> RunSummary:
+    """Close a run and count what became of its documents."""
+    with Warehouse(shop.settings.database_url) as warehouse:
+        return warehouse.finish_run(run_id, finished_at=now())
+
+
+def now() -> datetime:
+    """The time of loading, with its zone; nothing but bookkeeping depends on it."""
+    return datetime.now(UTC)
 
 
 async def read_documents(shop: Workshop, order: Order, journeys: Sequence[Journey]) -> list[Journey]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from ocr_ops import source
@@ -12,7 +13,7 @@ from ocr_ops.errors import UnreadableDocument
 from ocr_ops.model import Digest, Problem, ProblemKind, SourceDocument, Stage
 from ocr_ops.pipeline.journey import Journey
 from ocr_ops.pipeline.workshop import Workshop
-from ocr_ops.rows import document_key
+from ocr_ops.rows import uri_key
 from ocr_ops.warehouse import Warehouse
 
 QUIET_S = 2.0
@@ -38,24 +39,20 @@ def list_documents(shop: Workshop, folder: Path) -> Iterator[Journey]:
         yield Journey(file.path.as_uri(), file.name, file.size_bytes).quarantined(waiting)
 
 
-def unknown(warehouse: Warehouse, journeys: Sequence[Journey]) -> list[Journey]:
-    """Those documents that were not loaded before; a known document at a new place is marked as a duplicate."""
+def unknown(
+    warehouse: Warehouse, journeys: Sequence[Journey], *, run_id: str, seen_at: datetime
+) -> list[Journey]:
+    """Those documents that were not loaded before; notes for the others that this run met them, and where."""
     known = warehouse.known([key_of(journey) for journey in journeys])
-    fresh = []
-    for journey in journeys:
-        seen = known.get(key_of(journey))
-        if seen is None:
-            fresh.append(journey)
-        elif journey.source is not None and journey.uri not in seen.uris:
-            copy = _duplicate(journey, seen.name)
-            if key_of(copy) not in warehouse.known([key_of(copy)]):
-                fresh.append(copy)
-    return fresh
+    met = [journey.source for journey in journeys if journey.source is not None and key_of(journey) in known]
+    warehouse.note_seen(met, run_id=run_id, seen_at=seen_at)
+    return [journey for journey in journeys if key_of(journey) not in known]
 
 
-def key_of(journey: Journey) -> str:
-    """The warehouse's natural key of a document."""
-    return document_key(journey.source.digest if journey.source else None, journey.uri)
+def key_of(journey: Journey) -> Digest:
+    """The warehouse's natural key of a document: its bytes, or its place where those are unknown or a repetition."""
+    repeats = any(problem.kind is ProblemKind.DUPLICATE for problem in journey.problems)
+    return uri_key(journey.uri) if journey.source is None or repeats else journey.source.digest
 
 
 def _journey(shop: Workshop, file: source.FoundFile) -> Journey:
@@ -83,6 +80,6 @@ def _with_bytes_kept(shop: Workshop, file: source.FoundFile, journey: Journey) -
 
 def _duplicate(journey: Journey, original: str) -> Journey:
     detail = f"has the same bytes as {original}, which is loaded once"
-    return replace(journey, source=None).quarantined(Problem(Stage.FIND, ProblemKind.DUPLICATE, detail))
+    return journey.quarantined(Problem(Stage.FIND, ProblemKind.DUPLICATE, detail))
 
 

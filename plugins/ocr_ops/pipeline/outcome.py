@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ocr_ops import overlay
 from ocr_ops.codec import canonical_json, from_json, to_plain
-from ocr_ops.model import Digest, Outcome, Problem, ReadPage, Record, Status
+from ocr_ops.model import Digest, Outcome, Problem, RawPage, ReadPage, Record, Status
 from ocr_ops.pipeline.journey import Extracted, Journey, Opened, Rendered
 from ocr_ops.pipeline.steps import load_pages, load_record
 from ocr_ops.pipeline.workshop import Workshop
+from ocr_ops.rows import Extras
 
 
 def outcome_of(shop: Workshop, journey: Journey) -> Outcome:
@@ -82,3 +83,12 @@ def _overlay(shop: Workshop, page: ReadPage, record: Record | None) -> Digest:
     }
     inputs = {"page": page.image.digest, "blocks": [b.id for b in page.blocks], "marks": highlights, "version": overlay.VERSION}
     return shop.once("overlay", inputs, lambda: overlay.draw_overlay(shop.store.get(page.image.digest), page.blocks, highlights))
+
+
+def extras_of(shop: Workshop, outcome: Outcome) -> Extras:
+    """What the warehouse wants to know of the stored artefacts: the raw readings that count, and every size."""
+    raws = {page.attempts[-1] for page in outcome.pages if page.attempts}
+    return Extras(
+        raw_pages={digest: from_json(RawPage, shop.store.get(digest)) for digest in raws},
+        sizes={digest: shop.store.size_of(digest) for digest in outcome.artifacts.values()},
+    )

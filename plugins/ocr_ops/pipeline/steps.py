@@ -19,6 +19,7 @@ from ocr_ops.engines import Engine
 from ocr_ops.errors import OcrOpsError, UnreadableDocument
 from ocr_ops.judge import decide
 from ocr_ops.model import Candidate, Digest, Problem, ProblemKind, RawPage, ReadPage, Record, Schema, Stage
+from ocr_ops.pipeline.export import picture_name
 from ocr_ops.pipeline.journey import AUTO, Extracted, Journey, Opened, OpenedPage, Order, Rendered
 from ocr_ops.pipeline.workshop import Event, Workshop
 from ocr_ops.readers import doc_type as doc_types
@@ -161,12 +162,16 @@ async def render_document(shop: Workshop, journey: Journey) -> Journey:
     pages = load_pages(shop, journey)
 
     def make() -> bytes:
-        html = html_page.document_html(journey.name, pages, picture_src=lambda page: f"page-{page.image.number}")
+        html = html_page.document_html(journey.name, pages, picture_src=_picture_src)
         markdown = html_page.document_markdown(pages)
         return to_json(Rendered(shop.store.put(html.encode()), shop.store.put(markdown.encode())))
 
     inputs = {"read": journey.read, "name": journey.name, "version": html_page.VERSION}
     return replace(journey, rendered=shop.once("render", inputs, make))
+
+
+def _picture_src(page: ReadPage) -> str:
+    return picture_name(page.image.number, page.image.media_type)
 
 
 async def extract_fields(shop: Workshop, llm: LlmReader | None, order: Order, journey: Journey) -> Journey:
