@@ -1,0 +1,423 @@
+"""Turn an outcome into rows for the warehouse's tables.
+
+An `Outcome` and the `Shape`s of the typed tables come in; `DocumentRows` goes out, table by table, as plain
+dictionaries of Python values (`Decimal`, `date`, text that Postgres can store). No database, no clock: what depends
+on the run or on the time is added by the loader. A value that fits no column becomes a `Problem`, never an error,
+and takes the acceptance of its document away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, time
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from ocr_ops.codec import canonical_json, digest_of, to_json, to_plain
+from ocr_ops.geometry import to_pixels
+from ocr_ops.model import (
+    Block,
+    Digest,
+    Evidence,
+    GridBox,
+    Kind,
+    Outcome,
+    Problem,
+    ProblemKind,
+    RawPage,
+    ReadPage,
+    Record,
+    Stage,
+    Status,
+)
+
+Row = dict[str, Any]
+
+_PAGE_IN_ROLE = re.compile(r"(?:^|/)page/(\d{1,6})(?=/|$)")
+_COUNTER_IN_ROLE = re.compile(r"/\d{1,6}(?=/|$)")
+_CONTROL = {code: "\N{REPLACEMENT CHARACTER}" for code in range(32) if chr(code) not in "\t\n\r"}
+_TEXT_LIMIT = 20_000
+
+_MEDIA_TYPES = {
+    "page/html": "text/html",
+    "html": "text/html",
+    "markdown": "text/markdown",
+    "page/markdown": "text/markdown",
+    "page/overlay": "image/png",
+    "page/figure": "image/png",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a typed column takes: the kind of value, and the longest text where it is text."""
+
+    kind: Kind
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The typed tables of one document type: their names, and their columns by field name."""
+
+    header_table: str
+    lines_table: str
+    header: Mapping[str, Cell]
+    lines: Mapping[str, Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What the audit store knows and an outcome does not say: the readings by digest, and sizes in bytes."""
+
+    raw_pages: Mapping[Digest, RawPage] = field(default_factory=dict)
+    sizes: Mapping[Digest, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRows:
+    """One document as rows. `children` are in load order, parents before the rows that point at them."""
+
+    key: str
+    uri_key: str
+    status: Status
+    content_digest: Digest
+    document: Row
+    sighting: Row
+    children: Mapping[str, tuple[Row, ...]]
+    artifacts: tuple[Row, ...]
+    links: tuple[Row, ...]
+    manifest: Digest | None
+
+
+def uri_key(uri: str) -> str:
+    """Name a place rather than bytes: `uri:` and the sha256 of the URI."""
+    return "uri:" + hashlib.sha256(uri.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def document_key(outcome: Outcome) -> str:
+    """The natural key: the file's digest; its place when it could not be read or only repeats another file."""
+    repeats = any(problem.kind is ProblemKind.DUPLICATE for problem in outcome.problems)
+    return uri_key(outcome.uri) if outcome.digest is None or repeats else outcome.digest
+
+
+def rows_of(outcome: Outcome, shapes: Mapping[str, Shape], extras: Extras | None = None) -> DocumentRows:
+    """Lay an outcome out as rows; `shapes` are the typed tables by document type."""
+    key, extras = document_key(outcome), extras or Extras()
+    typed, misfits = _typed_rows(outcome.record, shapes)
+    status = Status.NEEDS_REVIEW if misfits and outcome.status is Status.ACCEPTED else outcome.status
+    children = {
+        "ingest.pages": tuple(_page_row(page, extras.raw_pages) for page in outcome.pages),
+        "extraction.problems": _problem_rows(outcome, misfits),
+        **(_record_rows(outcome.record, outcome.pages, status) if outcome.record else {}),
+        **typed,
+    }
+    children = {
+        table: tuple({"document_key": key, **row} for row in rows) for table, rows in children.items()
+    }
+    document = _document_row(outcome, key, status)
+    return DocumentRows(
+        key=key,
+        uri_key=uri_key(outcome.uri),
+        status=status,
+        content_digest=digest_of(canonical_json(_plain({"document": _lasting(document), **children}))),
+        document=document,
+        sighting=sighting_row(key, outcome.uri, outcome.name),
+        children=children,
+        artifacts=_artifact_rows(outcome, extras.sizes),
+        links=_link_rows(outcome, key),
+        manifest=outcome.artifacts.get("manifest"),
+    )
+
+
+def sighting_row(key: str, uri: str, name: str) -> Row:
+    """Where a document was found."""
+    return {"document_key": key, "uri_key": uri_key(uri), "uri": storable(uri), "name": storable(name)}
+
+
+def storable(text: str, limit: int = _TEXT_LIMIT) -> str:
+    """Bound a text and replace what Postgres cannot store: NUL and other controls, halves of surrogate pairs."""
+    return text[:limit].translate(_CONTROL).encode("utf-8", "backslashreplace").decode()
+
+
+# --- the document and its pages ---
+
+
+def _document_row(outcome: Outcome, key: str, status: Status) -> Row:
+    record = outcome.record
+    return {
+        "document_key": key,
+        "digest": outcome.digest,
+        "uri": storable(outcome.uri),
+        "name": storable(outcome.name),
+        "media_type": outcome.media_type and storable(outcome.media_type, 120),
+        "size_bytes": outcome.size_bytes,
+        "page_count": len(outcome.pages),
+        "status": status.value,
+        "doc_type": record.doc_type if record else outcome.doc_type,
+    }
+
+
+def _lasting(document: Row) -> Row:
+    """What a document is wherever it lies: the same bytes at a second place have not changed."""
+    return {name: value for name, value in document.items() if name not in ("uri", "name")}
+
+
+def _page_row(page: ReadPage, raw_pages: Mapping[Digest, RawPage]) -> Row:
+    image = page.image
+    raw = raw_pages.get(page.attempts[-1]) if page.attempts else None
+    return {
+        "page": image.number,
+        "picture_digest": image.digest,
+        "width_px": image.size.width,
+        "height_px": image.size.height,
+        "dpi": _decimal(image.dpi, "0.01") if image.dpi else None,
+        "turn": image.turn,
+        "blocks": len(page.blocks),
+        "engine": storable(raw.engine, 80) if raw else None,
+        "engine_version": storable(raw.version, 80) if raw else None,
+        "model": storable(raw.model, 200) if raw else None,
+        "attempts": len(page.attempts),
+    }
+
+
+def _problem_rows(outcome: Outcome, misfits: tuple[Problem, ...]) -> tuple[Row, ...]:
+    found = [*outcome.problems]
+    for page in outcome.pages:
+        found += [replace(p, page=p.page or page.image.number) for p in page.problems]
+    found += [*(outcome.record.problems if outcome.record else ()), *misfits]
+    return tuple(
+        {
+            "position": position,
+            "stage": problem.stage.value,
+            "kind": problem.kind.value,
+            "page": problem.page,
+            "field": problem.field and storable(problem.field, 300),
+            "detail": storable(problem.detail, 2_000),
+        }
+        for position, problem in enumerate(dict.fromkeys(found), 1)
+    )
+
+
+# --- the record, field by field ---
+
+
+def _record_rows(record: Record, pages: tuple[ReadPage, ...], status: Status) -> dict[str, tuple[Row, ...]]:
+    values = dict(_leaves(record.values))
+    evidence = {found.field: found for found in record.evidence}
+    pointers = tuple(dict.fromkeys([*values, *evidence]))
+    places = {block.id: (page, block) for page in pages for block in page.blocks}
+    header = {
+        "record_digest": _record_digest(record),
+        "doc_type": record.doc_type,
+        "schema_version": record.schema_version,
+        "schema_fingerprint": record.schema_fingerprint,
+        "status": status.value,
+        "readers": [storable(reader, 80) for reader in record.readers],
+        "values": _storable_json(record.values),
+    }
+    return {
+        "extraction.records": (header,),
+        "extraction.fields": tuple(
+            _field_row(pointer, position, values.get(pointer), evidence.get(pointer))
+            for position, pointer in enumerate(pointers, 1)
+        ),
+        "extraction.field_boxes": tuple(
+            row for found in evidence.values() for row in _box_rows(found, places)
+        ),
+        "extraction.rule_results": tuple(
+            {
+                "position": position,
+                "rule": storable(result.rule, 120),
+                "holds": result.holds,
+                "fields": [storable(pointer, 300) for pointer in result.fields],
+                "detail": storable(result.detail, 2_000),
+            }
+            for position, result in enumerate(record.rules, 1)
+        ),
+    }
+
+
+def _record_digest(record: Record) -> Digest:
+    try:
+        return digest_of(to_json(record))
+    except UnicodeEncodeError:  # half a surrogate pair: no canonical form, so that of what is stored
+        return digest_of(canonical_json(_storable_json(to_plain(record))))
+
+
+def _leaves(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
+    """Every leaf of plain JSON with its JSON pointer; null leaves are left out."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}")
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{pointer}/{index}")
+    elif value is not None:
+        yield pointer, value if isinstance(value, str) else canonical_json(value).decode()
+
+
+def _field_row(pointer: str, position: int, value: str | None, found: Evidence | None) -> Row:
+    return {
+        "field": storable(pointer, 300),
+        "position": position,
+        "value": None if value is None else storable(value),
+        "match": found.match.value if found else None,
+        "page": found.page if found else None,
+        "raw": storable(found.raw) if found and found.raw else None,
+    }
+
+
+def _box_rows(found: Evidence, places: Mapping[str, tuple[ReadPage, Block]]) -> list[Row]:
+    rows: list[Row] = []
+    for block_id in dict.fromkeys(found.blocks):
+        page, block = places.get(block_id, (None, None))
+        for box in block.boxes if block and block.boxes else (None,):
+            rows.append({"position": len(rows) + 1, **_box_row(found, block_id, page, block, box)})
+    return rows
+
+
+def _box_row(
+    found: Evidence, block_id: str, page: ReadPage | None, block: Block | None, box: GridBox | None
+) -> Row:
+    pixels = to_pixels(box, page.image.size) if box and page else None
+    return {
+        "field": storable(found.field, 300),
+        "block_id": storable(block_id, 80),
+        "page": page.image.number if page else found.page,
+        "box_grid": [_decimal(side, "0.01") for side in (box.x1, box.y1, box.x2, box.y2)] if box else None,
+        "box_px": [pixels.x1, pixels.y1, pixels.x2, pixels.y2] if pixels else None,
+        "score": _decimal(block.score, "0.0001") if block and block.score is not None else None,
+    }
+
+
+# --- typed tables ---
+
+
+def _typed_rows(
+    record: Record | None, shapes: Mapping[str, Shape]
+) -> tuple[dict[str, tuple[Row, ...]], tuple[Problem, ...]]:
+    shape = shapes.get(record.doc_type) if record else None
+    if record is None or shape is None:
+        return {}, ()
+    misfits: list[Problem] = []
+    header = _typed_row(record.values, shape.header, "", misfits)
+    items = record.values.get("line_items") or ()
+    lines = tuple(
+        {"line_no": number, **_typed_row(item, shape.lines, f"/line_items/{number - 1}", misfits)}
+        for number, item in enumerate(items, 1)
+        if isinstance(item, Mapping)
+    )
+    header = {"record_digest": _record_digest(record), **header}
+    return {shape.header_table: (header,), shape.lines_table: lines}, tuple(misfits)
+
+
+def _typed_row(
+    values: Mapping[str, Any], cells: Mapping[str, Cell], pointer: str, misfits: list[Problem]
+) -> Row:
+    row: Row = {}
+    for name, cell in cells.items():
+        given = values.get(name)
+        try:
+            row[name] = None if given is None else typed(given, cell)
+        except ValueError as reason:
+            row[name] = None
+            detail = f"This value could not be stored as {cell.kind.value}: {reason}"
+            misfits.append(
+                Problem(Stage.LOAD, ProblemKind.SCHEMA, storable(detail, 300), field=f"{pointer}/{name}")
+            )
+    return row
+
+
+def typed(given: Any, cell: Cell) -> Decimal | date | time | str:
+    """Turn a value in its schema's form into what its column holds; ValueError says what does not fit."""
+    if not isinstance(given, str):
+        raise ValueError("it is not text")
+    match cell.kind:
+        case Kind.MONEY | Kind.QUANTITY | Kind.RATE:
+            return _amount(given)
+        case Kind.DATE:
+            return date.fromisoformat(given)
+        case Kind.TIME:
+            return time.fromisoformat(given).replace(tzinfo=None)
+        case Kind.CURRENCY:
+            if not re.fullmatch("[A-Z]{3}", given):
+                raise ValueError("it is not a code of three capitals")
+            return given
+    if cell.max_length is not None and len(given) > cell.max_length:
+        raise ValueError(f"it is longer than {cell.max_length} characters")
+    return storable(given)
+
+
+def _amount(given: str) -> Decimal:
+    if not re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,6})?", given):
+        raise ValueError("it is not a number with at most 15 digits before and 6 after the point")
+    return Decimal(given)
+
+
+# --- what was kept ---
+
+
+def kind_of_role(role: str) -> str:
+    """The role without its numbers: `page/3/picture` is a `page/picture`."""
+    return _COUNTER_IN_ROLE.sub("", role)
+
+
+def _artifact_rows(outcome: Outcome, sizes: Mapping[Digest, int]) -> tuple[Row, ...]:
+    rows: dict[str, Row] = {}
+    pictures = {page.image.digest: page.image.media_type for page in outcome.pages}
+    for role, digest in sorted(outcome.artifacts.items()):
+        kind = kind_of_role(role)
+        source = kind == "source"
+        media_type = (outcome.media_type if source else pictures.get(digest)) or _media_type(kind)
+        size = sizes.get(digest, outcome.size_bytes if source else None)
+        row = {"digest": digest, "kind": kind, "media_type": storable(media_type, 120), "size_bytes": size}
+        rows.setdefault(digest, row)
+    return tuple(rows[digest] for digest in sorted(rows))
+
+
+def _media_type(kind: str) -> str:
+    return _MEDIA_TYPES.get(kind, "application/octet-stream" if kind == "source" else "application/json")
+
+
+def _link_rows(outcome: Outcome, key: str) -> tuple[Row, ...]:
+    return tuple(
+        {"document_key": key, "role": role, "digest": digest, "page": _page_of_role(role)}
+        for role, digest in sorted(outcome.artifacts.items())
+    )
+
+
+def _page_of_role(role: str) -> int | None:
+    found = _PAGE_IN_ROLE.search(role)
+    return int(found[1]) if found else None
+
+
+# --- plain values ---
+
+
+def _decimal(number: float, step: str) -> Decimal:
+    try:
+        return Decimal(str(number)).quantize(Decimal(step))
+    except InvalidOperation as problem:
+        raise ValueError(f"{number!r} is not a finite number") from problem
+
+
+def _storable_json(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, Mapping):
+        return {storable(str(name)): _storable_json(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable_json(inner) for inner in value]
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return str(value) if isinstance(value, Decimal | date | time) else value

@@ -1,0 +1,114 @@
+"""The few questions the command line asks: what a run did, and everything about one document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from ocr_ops.errors import TerminalError
+from ocr_ops.model import Status
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentLine:
+    """One document of a run, for a table. `party` is the merchant or the seller; `reasons` is words, or empty."""
+
+    document_key: str
+    name: str
+    uri: str
+    doc_type: str | None
+    party: str | None
+    document_date: date | None
+    total: Decimal | None
+    currency: str | None
+    status: Status
+    reasons: str
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A finished run, counted."""
+
+    run_id: str
+    started_at: datetime
+    finished_at: datetime | None
+    documents: int
+    accepted: int
+    needs_review: int
+    quarantined: int
+    rejected: int
+    changed: int
+
+
+_LINES = text("""
+select d.document_key, coalesce(s.name, d.name) as name, coalesce(s.uri, d.uri) as uri, d.doc_type, d.party,
+  d.document_date, d.total, d.currency, r.status, coalesce(d.reasons, '') as reasons, r.changed
+from ingest.run_documents r
+join marts.documents d using (document_key)
+left join ingest.sightings s using (document_key, uri_key)
+where r.run_id = :run_id
+order by name, uri
+""")
+
+_RUN = text("""
+select run_id, started_at, finished_at, documents, accepted, needs_review, quarantined, rejected, changed
+from ingest.runs where run_id = :run_id
+""")
+
+_FIND = text("""
+select document_key from ingest.documents
+where document_key = :name or starts_with(document_key, :name) or starts_with(document_key, 'sha256:' || :name)
+  or name = :name
+order by document_key = :name desc, document_key limit 6
+""")
+
+_PARTS = {
+    "pages": "select * from ingest.pages where document_key = :key order by page",
+    "record": "select * from extraction.records where document_key = :key",
+    "fields": "select * from extraction.fields where document_key = :key order by position",
+    "boxes": "select * from extraction.field_boxes where document_key = :key order by field, position",
+    "rules": "select * from extraction.rule_results where document_key = :key order by position",
+    "problems": "select * from extraction.problems where document_key = :key order by position",
+    "sightings": "select * from ingest.sightings where document_key = :key order by first_seen_at, uri",
+    "links": "select l.*, a.kind, a.media_type, a.size_bytes from audit.links l join audit.artifacts a using (digest) "
+    "where document_key = :key order by page nulls first, role, linked_at",
+    "manifests": "select * from audit.manifests where document_key = :key order by loaded_at",
+    "runs": "select * from ingest.run_documents where document_key = :key order by seen_at",
+}
+
+
+def lines_of_run(connection: Connection, run_id: str) -> list[DocumentLine]:
+    """The documents a run saw, by name."""
+    rows = connection.execute(_LINES, {"run_id": run_id}).mappings()
+    return [DocumentLine(**{**row, "status": Status(row["status"])}) for row in rows]
+
+
+def run_summary(connection: Connection, run_id: str) -> RunSummary:
+    """The counts of a finished run; TerminalError when there is no such run."""
+    row = connection.execute(_RUN, {"run_id": run_id}).mappings().one_or_none()
+    if row is None:
+        raise TerminalError(f"there is no run {run_id!r}")
+    return RunSummary(**row)
+
+
+def document_story(connection: Connection, name: str) -> dict[str, Any] | None:
+    """Everything about one document: its row under "document", and a list of rows under each other name."""
+    keys = list(connection.scalars(_FIND, {"name": name}))
+    if not keys:
+        return None
+    if keys[0] != name and len(keys) > 1:
+        raise TerminalError(f"several documents fit {name!r}: {', '.join(keys[:5])}")
+    key = {"key": keys[0]}
+    document = connection.execute(text("select * from marts.documents where document_key = :key"), key)
+    row = document.mappings().one_or_none()
+    parts = {part: _rows(connection, statement, key) for part, statement in _PARTS.items()}
+    return {"document": dict(row) if row else {"document_key": keys[0]}, **parts}
+
+
+def _rows(connection: Connection, statement: str, key: dict[str, str]) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(text(statement), key).mappings()]
