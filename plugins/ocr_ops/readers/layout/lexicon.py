@@ -18,7 +18,7 @@ _TERMS: dict[str, tuple[str, ...]] = {
         "bruttobetrag", "bruttosumme", "brutto", "zahlbetrag", "totaal", "totale", "ttc", "importe", "合计", "总计", "总额", "价税合计",
     ),
     "due": ("due", "payable", "zu zahlen", "zahlen", "te betalen", "a pagar", "a payer", "da pagare", "应付", "amt paid", "amount paid", "to pay", "net a payer"),
-    "grand": ("grand", "nett", "net total", "final", "bill total", "total bill"),
+    "grand": ("grand", "nett", "final", "bill total", "total bill"),
     "sub": ("sub", "subtotal", "sub total", "subttl", "zwischensumme", "sous total", "subtotaal", "subtotale", "小计", "imponibile", "base imponible", "taxable"),
     "excl": (
         "excl", "exclude", "excluding", "exclusive", "excluded", "excl gst", "before", "without", "w o", "wo", "ohne", "hors", "ht", "netto", "nettobetrag",

@@ -13,6 +13,7 @@ from ocr_ops.readers.layout.lexicon import concepts
 from ocr_ops.readers.layout.merchant import read_merchant
 from ocr_ops.readers.layout.numbers_beside import read_identifiers, read_words
 from ocr_ops.readers.layout.page import Page, lay_out
+from ocr_ops.readers.layout.parties import read_parties
 from ocr_ops.readers.layout.totals import read_totals
 from ocr_ops.readers.layout.when import read_dates, read_times
 
@@ -35,7 +36,8 @@ def read_layout(pages: Sequence[ReadPage], schema: Schema) -> Candidate:
         *read_identifiers(laid, schema),
         *read_words(laid, schema),
         *_currency(laid, schema, currency),
-        *_parties(laid, schema),
+        *_merchant(laid, schema),
+        *read_parties(laid, schema),
     ]
     return Candidate(READER, VERSION, tuple(sorted(readings, key=lambda r: r.path)))
 
@@ -52,7 +54,7 @@ def _currency(pages: Sequence[Page], schema: Schema, code: str | None) -> list[R
     return [Reading(path, code, "", (), 0.8) for path in paths if code]
 
 
-def _parties(pages: Sequence[Page], schema: Schema) -> list[Reading]:
+def _merchant(pages: Sequence[Page], schema: Schema) -> list[Reading]:
     roles = {f.role: f.path for f in schema.fields if f.role}
     readings = []
     if "merchant_name" in roles or "merchant_address" in roles:

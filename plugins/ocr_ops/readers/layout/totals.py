@@ -127,7 +127,7 @@ def _ranked(
         own = _label_score(path, item, labels, parts)
         if own <= 0 and not (parts and path == parts.gross):
             continue
-        score = own + _shape(item, facts)
+        score = own + _shape(item, facts) + (0.0 if item.label else 0.8 * item.row / facts.rows)
         if parts and path == parts.gross:
             score += _gross_shape(item, facts)
         found.append(Scored(item, score, own))
@@ -253,6 +253,8 @@ def _combined(combination: tuple[Scored | None, ...], facts: Facts) -> float:
         if item is not None
     )
     if net and gross and abs(net.money.value) > abs(gross.money.value) + Decimal("0.05"):
+        score -= 3.0
+    if tax and net and abs(tax.money.value) > abs(net.money.value) * Decimal("0.4"):
         score -= 3.0
     if tax and gross and abs(tax.money.value) >= abs(gross.money.value) and gross.money.value:
         score -= 3.0
