@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ocr_ops.cli import audit, database, documents, doctor, stack
+from ocr_ops.cli import audit, database, doctor, documents, stack
 from ocr_ops.cli.console import ERR
 from ocr_ops.errors import OcrOpsError, TransientError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from ocr_ops.audit import ManifestStep
 from ocr_ops.model import Attachment, Digest, PageImage, Problem, SourceDocument, Status
 from ocr_ops.settings import OcrEngine
 
@@ -25,17 +26,13 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """One document on its way. Each digest names the stored result of a step; `status` is set once it is decided."""
+    """One document on its way: the steps done with their stored results; `status` is set once it is decided."""
 
     uri: str
     name: str
     size_bytes: int = 0
     source: SourceDocument | None = None
-    opened: Digest | None = None
-    read: Digest | None = None
-    rendered: Digest | None = None
-    extracted: Digest | None = None
-    record: Digest | None = None
+    steps: tuple[ManifestStep, ...] = ()
     status: Status | None = None
     problems: tuple[Problem, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
@@ -43,6 +40,21 @@ class Journey:
     def quarantined(self, *problems: Problem) -> Journey:
         """The same document, set aside for a reason."""
         return replace(self, status=Status.QUARANTINED, problems=(*self.problems, *problems))
+
+    def did(self, step: str, key: Digest, inputs: tuple[Digest, ...], output: Digest) -> Journey:
+        """The same document, one step further."""
+        return replace(self, steps=(*self.steps, ManifestStep(step, key, inputs, output)))
+
+    def result(self, step: str) -> Digest | None:
+        """What a step gave, or None where it was not reached."""
+        return next((done.output for done in reversed(self.steps) if done.step == step), None)
+
+    def need(self, step: str) -> Digest:
+        """What a step gave; RuntimeError when the pipeline calls a later step first."""
+        output = self.result(step)
+        if output is None:
+            raise RuntimeError(f"{step} has not been done for {self.uri}")
+        return output
 
     def timed(self, step: str, seconds: float) -> Journey:
         """The same document with a step's wall-clock seconds noted."""

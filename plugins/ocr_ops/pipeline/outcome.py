@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ocr_ops import overlay
-from ocr_ops.codec import canonical_json, from_json, to_plain
+from ocr_ops.audit import Manifest
+from ocr_ops.codec import from_json, step_key, to_json, to_plain
 from ocr_ops.model import Digest, Outcome, Problem, RawPage, ReadPage, Record, Status
 from ocr_ops.pipeline.journey import Extracted, Journey, Opened, Rendered
 from ocr_ops.pipeline.steps import load_pages, load_record
@@ -15,8 +16,8 @@ def outcome_of(shop: Workshop, journey: Journey) -> Outcome:
     """Gather what became of a document; stores its manifest and the pictures with evidence drawn in."""
     pages, record = load_pages(shop, journey), load_record(shop, journey)
     artifacts = _artifacts(shop, journey, pages, record)
-    manifest = {"document": journey.uri, "artifacts": artifacts, "steps": _steps(journey), "readers": record.readers if record else ()}
-    artifacts["manifest"] = shop.store.put(canonical_json(to_plain(manifest)))
+    versions = {reader.partition("/")[0]: reader.partition("/")[2] for reader in (record.readers if record else ())}
+    artifacts["manifest"] = shop.store.put(to_json(Manifest(journey.uri, journey.steps, versions)))
     return Outcome(
         uri=journey.uri,
         name=journey.name,
@@ -43,18 +44,14 @@ def _problems(journey: Journey, record: Record | None) -> tuple[Problem, ...]:
     return (*journey.problems, *(record.problems if record else ()))
 
 
-def _steps(journey: Journey) -> dict[str, Digest | None]:
-    return {name: getattr(journey, name) for name in ("opened", "read", "rendered", "extracted", "record")}
-
-
 def _artifacts(
     shop: Workshop, journey: Journey, pages: tuple[ReadPage, ...], record: Record | None
 ) -> dict[str, Digest]:
     roles: dict[str, Digest] = {}
     if journey.source is not None and shop.store.has(journey.source.digest):
         roles["source"] = journey.source.digest
-    if journey.opened:
-        opened = from_json(Opened, shop.store.get(journey.opened))
+    if opened_digest := journey.result("open"):
+        opened = from_json(Opened, shop.store.get(opened_digest))
         roles |= {f"page/{page.image.number}/picture": page.image.digest for page in opened.pages}
         roles |= {f"attachment/{number}": one.digest for number, one in enumerate(opened.attachments, start=1)}
     for page in pages:
@@ -62,15 +59,15 @@ def _artifacts(
         roles |= {f"page/{number}/raw/{attempt}": raw for attempt, raw in enumerate(page.attempts, start=1)}
         roles[f"page/{number}/upright"] = page.image.digest
         roles[f"page/{number}/overlay"] = _overlay(shop, page, record)
-    if journey.rendered:
-        rendered = from_json(Rendered, shop.store.get(journey.rendered))
+    if rendered_digest := journey.result("render"):
+        rendered = from_json(Rendered, shop.store.get(rendered_digest))
         roles |= {"html": rendered.html, "markdown": rendered.markdown}
-    if journey.extracted:
-        extracted = from_json(Extracted, shop.store.get(journey.extracted))
+    if extracted_digest := journey.result("extract"):
+        extracted = from_json(Extracted, shop.store.get(extracted_digest))
         roles |= {f"candidate/{number}": one for number, one in enumerate(extracted.candidates, start=1)}
         roles |= {f"llm/attempt/{number}": one for number, one in enumerate(extracted.llm_attempts, start=1)}
-    if journey.record:
-        roles["record"] = journey.record
+    if record_digest := journey.result("judge"):
+        roles["record"] = record_digest
     return roles
 
 
@@ -81,8 +78,9 @@ def _overlay(shop: Workshop, page: ReadPage, record: Record | None) -> Digest:
         for block in evidence.blocks
         if evidence.page == page.image.number
     }
-    inputs = {"page": page.image.digest, "blocks": [b.id for b in page.blocks], "marks": highlights, "version": overlay.VERSION}
-    return shop.once("overlay", inputs, lambda: overlay.draw_overlay(shop.store.get(page.image.digest), page.blocks, highlights))
+    blocks = [[block.id, to_plain(block.boxes)] for block in page.blocks]
+    key = step_key("overlay", page=page.image.digest, blocks=blocks, marks=highlights, version=overlay.VERSION)
+    return shop.once(key, lambda: overlay.draw_overlay(shop.store.get(page.image.digest), page.blocks, highlights))
 
 
 def extras_of(shop: Workshop, outcome: Outcome) -> Extras:

@@ -76,7 +76,7 @@ async def open_document(shop: Workshop, journey: Journey) -> Journey:
                 shop.store.put(attached)
             opened = Opened(tuple(pages), document.attachments, tuple(problems))
         digest = shop.keep(key, to_json(opened))
-    return replace(journey, opened=digest)
+    return journey.did("open", key, (journey.source.digest,), digest)
 
 
 def _source_bytes(shop: Workshop, journey: Journey) -> bytes:
@@ -89,16 +89,17 @@ def _source_bytes(shop: Workshop, journey: Journey) -> bytes:
 
 async def read_pages(shop: Workshop, engine: Engine, journey: Journey, in_flight: int) -> Journey:
     """Pictures -> blocks. A page with a usable text layer needs no engine; a page read before is not read again."""
-    assert journey.opened is not None
-    opened = from_json(Opened, shop.store.get(journey.opened))
-    key = step_key("read", opened=journey.opened, engine=dict(engine.identity), parser=grounding.VERSION)
+    opened_digest = journey.need("open")
+    opened = from_json(Opened, shop.store.get(opened_digest))
+    key = step_key("read", opened=opened_digest, engine=dict(engine.identity), parser=grounding.VERSION)
     digest = shop.store.find(key)
     if digest is None:
         pages = await _read_all(shop, engine, journey.name, opened, in_flight)
         if not any(page.blocks for page in pages):
             raise UnreadableDocument(ProblemKind.NO_TEXT, "no text could be read on any page")
         digest = shop.keep(key, to_json(tuple(pages)))
-    return replace(journey, read=digest, problems=(*journey.problems, *opened.problems))
+    found = replace(journey, problems=(*journey.problems, *opened.problems))
+    return found.did("read", key, (opened_digest,), digest)
 
 
 async def _read_all(
@@ -158,7 +159,7 @@ def _page_from_layer(shop: Workshop, page: OpenedPage) -> ReadPage | None:
 
 async def render_document(shop: Workshop, journey: Journey) -> Journey:
     """Blocks -> HTML with every block at its place, and Markdown."""
-    assert journey.read is not None
+    read = journey.need("read")
     pages = load_pages(shop, journey)
 
     def make() -> bytes:
@@ -166,8 +167,8 @@ async def render_document(shop: Workshop, journey: Journey) -> Journey:
         markdown = html_page.document_markdown(pages)
         return to_json(Rendered(shop.store.put(html.encode()), shop.store.put(markdown.encode())))
 
-    inputs = {"read": journey.read, "name": journey.name, "version": html_page.VERSION}
-    return replace(journey, rendered=shop.once("render", inputs, make))
+    key = step_key("render", read=read, name=journey.name, version=html_page.VERSION)
+    return journey.did("render", key, (read,), shop.once(key, make))
 
 
 def _picture_src(page: ReadPage) -> str:
@@ -180,7 +181,7 @@ async def extract_fields(shop: Workshop, llm: LlmReader | None, order: Order, jo
     schema = _schema_for(shop, order, pages)
     key = step_key(
         "extract",
-        read=journey.read,
+        read=journey.need("read"),
         schema=schema.fingerprint,
         layout=layout.VERSION,
         llm=dict(llm.identity) if llm else {},
@@ -195,7 +196,7 @@ async def extract_fields(shop: Workshop, llm: LlmReader | None, order: Order, jo
             attempts = tuple(shop.store.put(to_json(attempt)) for attempt in result.attempts)
         extracted = Extracted(schema.doc_type, schema.version, tuple(candidates), attempts)
         digest = shop.keep(key, to_json(extracted))
-    return replace(journey, extracted=digest)
+    return journey.did("extract", key, (journey.need("read"), schema.fingerprint), digest)
 
 
 def _schema_for(shop: Workshop, order: Order, pages: ReadPages) -> Schema:
@@ -207,30 +208,27 @@ def _schema_for(shop: Workshop, order: Order, pages: ReadPages) -> Schema:
 
 async def judge_fields(shop: Workshop, journey: Journey) -> Journey:
     """Candidates -> the record: values with evidence, rules, problems and a status."""
-    assert journey.extracted is not None and journey.read is not None
-    extracted = from_json(Extracted, shop.store.get(journey.extracted))
+    read, extracted_digest = journey.need("read"), journey.need("extract")
+    extracted = from_json(Extracted, shop.store.get(extracted_digest))
     schema = load_schema(extracted.doc_type, extracted.schema_version, shop.schema_folder)
 
     def make() -> bytes:
         candidates = tuple(from_json(Candidate, shop.store.get(digest)) for digest in extracted.candidates)
         return to_json(decide.judge(schema, candidates, load_pages(shop, journey)))
 
-    inputs = {
-        "read": journey.read,
-        "extracted": journey.extracted,
-        "schema": schema.fingerprint,
-        "judge": decide.VERSION,
-    }
-    return replace(journey, record=shop.once("judge", inputs, make))
+    key = step_key("judge", read=read, extracted=extracted_digest, schema=schema.fingerprint, judge=decide.VERSION)
+    return journey.did("judge", key, (read, extracted_digest, schema.fingerprint), shop.once(key, make))
 
 
 def load_pages(shop: Workshop, journey: Journey) -> ReadPages:
     """The pages of a document that was read."""
-    return from_json(ReadPages, shop.store.get(journey.read)) if journey.read else ()
+    read = journey.result("read")
+    return from_json(ReadPages, shop.store.get(read)) if read else ()
 
 
 def load_record(shop: Workshop, journey: Journey) -> Record | None:
     """The record of a document that was judged."""
-    return from_json(Record, shop.store.get(journey.record)) if journey.record else None
+    record = journey.result("judge")
+    return from_json(Record, shop.store.get(record)) if record else None
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ocr_ops.audit import AuditStore
-from ocr_ops.codec import step_key
 from ocr_ops.engines import Engine
 from ocr_ops.model import Digest, Stage
 from ocr_ops.readers.llm import LlmReader
@@ -79,12 +78,10 @@ class Workshop:
             timeout_s=self.settings.llm_timeout_s,
         )
 
-    def once(self, step: str, inputs: Mapping[str, object], make: Callable[[], bytes]) -> Digest:
-        """Return the stored result of a step, making it when it was never made from these inputs."""
-        key = step_key(step, **inputs)
-        if (known := self.store.find(key)) is not None:
-            return known
-        return self.keep(key, make())
+    def once(self, key: Digest, make: Callable[[], bytes]) -> Digest:
+        """Return the stored result of a step, making it when it was never made under this key."""
+        known = self.store.find(key)
+        return known if known is not None else self.keep(key, make())
 
     def keep(self, key: Digest, result: bytes) -> Digest:
         """Store a step's result under its key."""
