@@ -107,7 +107,8 @@ def plan_landing_zone(run_id: str) -> list[str]:
     from ocr_ops.pipeline.journey import Order
 
     shop = workshop()
-    return plan(shop, Path(shop.settings.landing_folder), Order(), run_id=run_id, dag_id="ingest_landing_zone")
+    folder = Path(shop.settings.landing_folder)
+    return plan(shop, folder, Order(), run_id=run_id, dag_id="ingest_landing_zone", note_known=False)
 
 
 def workshop() -> Workshop:

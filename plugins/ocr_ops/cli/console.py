@@ -20,6 +20,7 @@ from rich.table import Table
 
 from ocr_ops.model import Outcome, Problem, Stage, Status
 from ocr_ops.pipeline.workshop import Event, Report
+from ocr_ops.warehouse import DocumentLine
 
 OUT = Console()
 ERR = Console(stderr=True)
@@ -80,6 +81,13 @@ def outcome_row(outcome: Outcome) -> tuple[str, ...]:
         str(outcome.status),
         reason(outcome.problems),
     )
+
+
+def line_row(line: DocumentLine) -> tuple[str, ...]:
+    """One line of `outcome_table`, for a document in the warehouse."""
+    total = f"{line.total} {line.currency or ''}".strip() if line.total is not None else ""
+    date = line.document_date.isoformat() if line.document_date else ""
+    return (line.name, line.doc_type or "", (line.party or "")[:40], date, total, str(line.status), line.reasons)
 
 
 def reason(problems: Sequence[Problem]) -> str:

@@ -111,7 +111,7 @@ def _walk(
 ) -> None:
     journeys = [journey for path in paths for journey in list_documents(shop, path.expanduser().absolute())]
     if isinstance(into, Loader) and not order.reprocess:
-        journeys = unknown(into.warehouse, journeys, run_id=into.run_id, seen_at=batches.now())
+        journeys = unknown(into.warehouse, journeys)
     rows = []
     with page_progress(len(journeys)) as (report, progress, task):
         shop = replace(shop, report=report)

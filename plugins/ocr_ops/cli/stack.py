@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ocr_ops.cli.console import OUT, outcome_table
+from ocr_ops.cli.console import OUT, line_row, outcome_table
 from ocr_ops.local import demo as demonstration
 from ocr_ops.local import stack
 from ocr_ops.local.machine import PROJECT, Machine
@@ -24,7 +24,7 @@ def demo(
     """
     machine = Machine()
     result = demonstration.run(machine, folder.expanduser().resolve(), doc_type)
-    OUT.print(outcome_table(result.rows))
+    OUT.print(outcome_table([line_row(line) for line in result.lines]))
     OUT.print(demonstration.next_steps(machine, result), markup=True, highlight=False)
 
 

@@ -3,10 +3,35 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from ocr_ops import warehouse
 from ocr_ops.local import services
-from ocr_ops.local.airflow_home import AirflowHome
 from ocr_ops.local.machine import METADATA, Machine
+from ocr_ops.pools import POOLS
 
+
+def prepare(machine: Machine) -> None:
+    """Start the embedded Postgres and bring warehouse, Airflow's metadata and pools up to date."""
+    settings = machine.settings(os.environ, database=True)
+    machine.landing.mkdir(parents=True, exist_ok=True)
+    machine.postgres.ensure_running()
+    machine.postgres.ensure_database(METADATA)
+    warehouse.migrate(settings.database_url)
+    home = machine.airflow
+    home.ensure_migrated()
+    home.ensure_pools(POOLS)
+
+
+def airflow_environment(machine: Machine, *folders: Path) -> dict[str, str]:
+    """Environment for an Airflow process here: Airflow's own settings and ours, with the roots it may read from."""
+    ours = machine.environment(os.environ, database=True)
+    roots = [machine.project, machine.var, Path.home(), *folders]
+    ours.setdefault("OCR_OPS_ALLOWED_ROOTS", os.pathsep.join(dict.fromkeys(str(root) for root in roots)))
+    return machine.airflow.env() | ours
+
+
+def airflow_command() -> str:
+    """The `airflow` of the environment this code runs in."""
+    return str(Path(sys.executable).with_name("airflow"))

@@ -27,14 +27,23 @@ DOCUMENTS_AT_ONCE = 4
 """Documents of a batch that are opened and read side by side."""
 
 
-def plan(shop: Workshop, folder: Path, order: Order, *, run_id: str, dag_id: str) -> list[str]:
-    """List a folder, leave out what is known, store the rest in batches; returns their digests. Starts the run."""
+def plan(
+    shop: Workshop, folder: Path, order: Order, *, run_id: str, dag_id: str, note_known: bool = True
+) -> list[str]:
+    """List a folder, leave out what is known, store the rest in batches; returns their digests. Starts the run.
+
+    `note_known` records that this run met known documents; a schedule that looks every minute does without.
+    """
     journeys = list(list_documents(shop, folder))
     with Warehouse(shop.settings.database_url) as warehouse:
-        params = {"folder": str(folder), **to_plain(order)}
-        warehouse.start_run(run_id, trigger="airflow", started_at=now(), dag_id=dag_id, params=params)
-        fresh = journeys if order.reprocess else unknown(warehouse, journeys, run_id=run_id, seen_at=now())
-        if not fresh:
+        fresh = journeys if order.reprocess else unknown(warehouse, journeys)
+        if fresh or note_known:
+            params = {"folder": str(folder), **to_plain(order)}
+            warehouse.start_run(run_id, trigger="airflow", started_at=now(), dag_id=dag_id, params=params)
+        if note_known:
+            sources = [journey.source for journey in journeys if journey.source and journey not in fresh]
+            warehouse.note_seen(sources, run_id=run_id, seen_at=now())
+        if note_known and not fresh:
             warehouse.finish_run(run_id, finished_at=now())
     news = f"{len(fresh)} new of {len(journeys)} documents"
     shop.report(Event(Stage.FIND, folder.name, len(fresh), len(journeys), news))

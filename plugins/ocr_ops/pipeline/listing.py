@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 from ocr_ops import source
@@ -39,13 +38,9 @@ def list_documents(shop: Workshop, folder: Path) -> Iterator[Journey]:
         yield Journey(file.path.as_uri(), file.name, file.size_bytes).quarantined(waiting)
 
 
-def unknown(
-    warehouse: Warehouse, journeys: Sequence[Journey], *, run_id: str, seen_at: datetime
-) -> list[Journey]:
-    """Those documents that were not loaded before; notes for the others that this run met them, and where."""
+def unknown(warehouse: Warehouse, journeys: Sequence[Journey]) -> list[Journey]:
+    """Those documents that the warehouse does not hold, found in one query."""
     known = warehouse.known([key_of(journey) for journey in journeys])
-    met = [journey.source for journey in journeys if journey.source is not None and key_of(journey) in known]
-    warehouse.note_seen(met, run_id=run_id, seen_at=seen_at)
     return [journey for journey in journeys if key_of(journey) not in known]
 
 

@@ -1,0 +1,94 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ocr_ops.pools import LLM_POOL, OCR_POOL, POOLS, WAREHOUSE_POOL
+from ocr_ops.schemas import doc_types
+
+PROJECT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What Airflow sees in dags/, parsed without database, connections and network."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+    }
+    command = [sys.executable, str(Path(__file__).with_name("bag.py")), str(PROJECT / "dags")]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=True)
+    parsed: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return parsed
+
+
+def test_every_dag_file_parses(bag: dict[str, Any]):
+    assert bag["errors"] == {}
+    assert set(bag["dags"]) == {path.stem for path in (PROJECT / "dags").glob("*.py")}
+
+
+def test_the_plugin_folder_is_scanned_without_errors(bag: dict[str, Any]):
+    assert bag["plugin_errors"] == {}
+
+
+def test_parsing_imports_nothing_heavy(bag: dict[str, Any]):
+    assert bag["heavy"] == []
+
+
+@pytest.mark.parametrize("dag_id", ["ingest_folder", "ingest_landing_zone"])
+def test_batches_flow_through_read_extract_and_load_on_their_own(bag: dict[str, Any], dag_id: str):
+    downstream = {name: task["downstream"] for name, task in bag["dags"][dag_id]["tasks"].items()}
+
+    assert downstream == {
+        "find": ["batch.read"],
+        "batch.read": ["batch.extract"],
+        "batch.extract": ["batch.load"],
+        "batch.load": ["announce_rows"],
+        "announce_rows": [],
+    }
+
+
+@pytest.mark.parametrize("dag_id", ["ingest_folder", "ingest_landing_zone"])
+def test_scarce_things_are_bounded_by_pools(bag: dict[str, Any], dag_id: str):
+    tasks = bag["dags"][dag_id]["tasks"]
+
+    assert [tasks[f"batch.{step}"]["pool"] for step in ("read", "extract", "load")] == [OCR_POOL, LLM_POOL, WAREHOUSE_POOL]
+    assert {OCR_POOL, LLM_POOL, WAREHOUSE_POOL} == set(POOLS)
+
+
+@pytest.mark.parametrize("dag_id", ["ingest_folder", "ingest_landing_zone"])
+def test_every_task_retries_by_the_class_of_its_error(bag: dict[str, Any], dag_id: str):
+    assert all(task["retries"] > 0 and task["has_policy"] for task in bag["dags"][dag_id]["tasks"].values())
+
+
+@pytest.mark.parametrize("dag_id", ["ingest_folder", "ingest_landing_zone"])
+def test_dags_do_not_catch_up_and_explain_themselves(bag: dict[str, Any], dag_id: str):
+    dag = bag["dags"][dag_id]
+
+    assert dag["catchup"] is False
+    assert len(dag["doc"]) > 100
+
+
+def test_the_landing_zone_is_never_read_by_two_runs_at_once(bag: dict[str, Any]):
+    assert bag["dags"]["ingest_landing_zone"]["max_active_runs"] == 1
+
+
+def test_the_form_offers_every_document_type(bag: dict[str, Any]):
+    assert bag["dags"]["ingest_folder"]["params"]["doc_type"]["enum"] == ["auto", "receipt", "invoice"]
+    assert {"receipt", "invoice"} == set(doc_types())
+
+
+def test_every_field_of_the_form_has_a_title_and_help(bag: dict[str, Any]):
+    params = bag["dags"]["ingest_folder"]["params"]
+
+    assert set(params) == {"folder", "doc_type", "engine", "batch_size", "reprocess"}
+    assert all(schema["title"] and len(schema["description_md"]) > 30 for schema in params.values())
