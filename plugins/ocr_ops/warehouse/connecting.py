@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from ocr_ops.codec import canonical_json
@@ -36,6 +36,17 @@ def open_engine(url: str, **options: Any) -> Engine:
         connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "ocr-ops"},
         **options,
     )
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Connection]:
+    """One connection for one piece of work; errors are ours, and nothing stays open."""
+    engine = open_engine(url, pool_size=1)
+    try:
+        with postgres_errors(), engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 @contextmanager

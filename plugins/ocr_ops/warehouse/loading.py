@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
-from sqlalchemy import Connection, Table, any_, bindparam, or_, select, text, update
+from sqlalchemy import Connection, Table, any_, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from ocr_ops.model import Digest, Outcome, SourceDocument, Status
+from ocr_ops.model import Digest, Outcome, Status
 from ocr_ops.rows import Cell, DocumentRows, Extras, Row, Shape, rows_of, sighting_row, uri_key
 from ocr_ops.tables import TYPED, audit, ingest, metadata
 from ocr_ops.tables.columns import DigestText
@@ -41,6 +41,17 @@ class Known:
     doc_type: str | None
     content_digest: Digest
     processed_key: Digest | None
+
+
+class Seen(Protocol):
+    """A document met in some place: a `SourceDocument`, an `Outcome`."""
+
+    @property
+    def uri(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def digest(self) -> Digest | None: ...  # noqa: D102
 
 
 class Warehouse:
@@ -81,23 +92,31 @@ class Warehouse:
             connection.execute(_FINISH_RUN, {"run_id": run_id, "finished_at": finished_at})
             return run_summary(connection, run_id)
 
-    def known(self, digests: Sequence[Digest]) -> dict[Digest, Known]:
-        """Which of these bytes the warehouse holds, in one query."""
+    def known(self, keys: Sequence[str]) -> dict[str, Known]:
+        """Which documents the warehouse holds, by digest or `rows.uri_key`, in one query."""
         with postgres_errors(), self._engine.connect() as connection:
-            return _known(connection, digests)
+            return _known(connection, keys)
 
-    def note_seen(self, sources: Sequence[SourceDocument], *, run_id: str, seen_at: datetime) -> None:
-        """Record that a run met documents the warehouse knows already, and where; unknown ones are left out."""
+    def note_seen(self, met: Sequence[Seen], *, run_id: str, seen_at: datetime) -> None:
+        """Record that a run met documents the warehouse knows already, and where; unknown ones are left out.
+
+        What is known under its place (unreadable, or a repetition) is that document, else its bytes say which it is.
+        """
         with postgres_errors(), self._engine.begin() as connection:
-            known = _known(connection, [source.digest for source in sources])
-            met = sorted((s for s in sources if s.digest in known), key=lambda s: (s.digest, s.uri))
-            if not met:
+            places = {uri_key(one.uri): one for one in met}
+            known = _known(connection, [*places, *(one.digest for one in met if one.digest)])
+            keyed = [
+                (place if place in known else one.digest or "", place, one) for place, one in places.items()
+            ]
+            keyed = sorted((k for k in keyed if k[0] in known), key=lambda k: k[:2])
+            if not keyed:
                 return
-            places = [{**sighting_row(s.digest, s.uri, s.name), "first_seen_at": seen_at} for s in met]
-            connection.execute(_INSERT_NEW[ingest.sightings], places)
+            sightings = [
+                {**sighting_row(k, one.uri, one.name), "first_seen_at": seen_at} for k, _, one in keyed
+            ]
+            connection.execute(_INSERT_NEW[ingest.sightings], sightings)
             seen = [
-                _run_document(run_id, s.digest, uri_key(s.uri), known[s.digest].status, False, seen_at, {})
-                for s in met
+                _run_document(run_id, k, place, known[k].status, False, seen_at, {}) for k, place, _ in keyed
             ]
             connection.execute(_INSERT_NEW[ingest.run_documents], seen)
 
@@ -120,7 +139,7 @@ class Warehouse:
             seen = _run_document(
                 run_id, rows.key, rows.uri_key, rows.status, changed, loaded_at, outcome.timings
             )
-            connection.execute(_UPSERT_RUN_DOCUMENT, seen)
+            _note_run(connection, seen)
         return LoadResult(rows.key, rows.status, changed)
 
     def documents_of_run(self, run_id: str) -> list[DocumentLine]:
@@ -163,17 +182,13 @@ def _upsert_document() -> Any:
     return new.on_conflict_do_update(index_elements=["document_key"], set_=changing)
 
 
-def _upsert_run_document() -> Any:
-    new, old = insert(ingest.run_documents), ingest.run_documents.c
-    return new.on_conflict_do_update(
-        index_elements=["run_id", "document_key", "uri_key"],
-        set_={"status": new.excluded.status, "changed": or_(old.changed, new.excluded.changed)},
-        where=or_(old.status != new.excluded.status, new.excluded.changed & ~old.changed),
-    )
-
-
 _UPSERT_DOCUMENT = _upsert_document()
-_UPSERT_RUN_DOCUMENT = _upsert_run_document()
+
+_UPDATE_RUN_DOCUMENT = text("""
+update ingest.run_documents set status = :status, changed = changed or :changed
+where run_id = :run_id and document_key = :document_key and uri_key = :uri_key
+  and (status <> :status or (:changed and not changed))
+""")
 
 _FINISH_RUN = text("""
 update ingest.runs r set finished_at = :finished_at, documents = c.documents, accepted = c.accepted,
@@ -185,6 +200,8 @@ from (select count(*) as documents, count(*) filter (where status = 'accepted') 
   from ingest.run_documents where run_id = :run_id) c
 where r.run_id = :run_id
 """)
+
+_RUN_DOCUMENT_PARAMS = ("run_id", "document_key", "uri_key", "status", "changed")
 
 _LOCK_KEYS = text("select pg_advisory_xact_lock(hashtextextended(k, 0)) from unnest(cast(:keys as text[])) k")
 
@@ -198,7 +215,10 @@ _KNOWN = select(
     ingest.documents.c.doc_type,
     ingest.documents.c.content_digest,
     ingest.documents.c.processed_key,
-).where(ingest.documents.c.document_key == any_(bindparam("keys", type_=ARRAY(DigestText))))
+).where(
+    ingest.documents.c.document_key == any_(bindparam("keys", type_=ARRAY(DigestText))),
+    ingest.documents.c.superseded_by.is_(None),
+)
 
 _SUPERSEDE = (
     update(ingest.documents)
@@ -282,6 +302,15 @@ def _link(connection: Connection, rows: DocumentRows, run_id: str, loaded_at: da
         connection.execute(_INSERT_NEW[audit.manifests], {**manifest, "content_digest": rows.content_digest})
 
 
+def _note_run(connection: Connection, seen: Row) -> None:
+    """Insert or update, under the document's lock; an upsert would lock a row that needs no change, and so write it."""
+    noted = connection.execute(
+        _INSERT_NEW[ingest.run_documents], seen, execution_options={"preserve_rowcount": True}
+    )
+    if noted.rowcount == 0:
+        connection.execute(_UPDATE_RUN_DOCUMENT, {name: seen[name] for name in _RUN_DOCUMENT_PARAMS})
+
+
 def _run_document(
     run_id: str,
     key: str,
@@ -302,10 +331,10 @@ def _run_document(
     }
 
 
-def _known(connection: Connection, digests: Sequence[Digest]) -> dict[Digest, Known]:
-    found = connection.execute(_KNOWN, {"keys": list(dict.fromkeys(digests))})
+def _known(connection: Connection, keys: Sequence[str]) -> dict[str, Known]:
+    found = connection.execute(_KNOWN, {"keys": list(dict.fromkeys(keys))})
     return {
-        Digest(row.document_key): Known(
+        row.document_key: Known(
             row.document_key, Status(row.status), row.doc_type, row.content_digest, row.processed_key
         )
         for row in found

@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from ocr_ops.codec import digest_of
 from ocr_ops.errors import TerminalError
 from ocr_ops.tables import SCHEMAS, VERSION_SCHEMA, VERSION_TABLE, metadata
-from ocr_ops.warehouse.connecting import open_engine, postgres_errors
+from ocr_ops.warehouse.connecting import connected
 
 SQL_FOLDER = Path(__file__).parents[3] / "sql"
 
@@ -65,13 +65,13 @@ def migrate(url: str) -> list[str]:
 
 def current(url: str) -> str | None:
     """The migration the database stands at; None when it has none of our tables."""
-    with postgres_errors(), open_engine(url).connect() as connection:
+    with connected(url) as connection:
         return _revision(connection)
 
 
 def check(url: str) -> list[str]:
     """Every difference between the database and `ocr_ops.tables`, in words; empty when there is none."""
-    with postgres_errors(), open_engine(url).connect() as connection:
+    with connected(url) as connection:
         context = MigrationContext.configure(
             connection,
             opts={
@@ -80,6 +80,7 @@ def check(url: str) -> list[str]:
                 "version_table": VERSION_TABLE,
                 "version_table_schema": VERSION_SCHEMA,
                 "compare_server_default": True,
+                "autogenerate_plugins": ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
             },
         )
         differences = [_in_words(difference) for difference in compare_metadata(context, metadata)]
@@ -91,17 +92,13 @@ def check(url: str) -> list[str]:
 @contextmanager
 def _locked(url: str) -> Iterator[Connection]:
     """A connection that holds the migration lock until it closes; a second migrator waits, then finds nothing to do."""
-    engine = open_engine(url, pool_size=1)
-    try:
-        with postgres_errors(), engine.connect() as connection:
-            driver: Any = connection.connection.driver_connection
-            driver.add_notice_handler(lambda notice: log.warning("%s", notice.message_primary))
-            connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
-            connection.commit()
-            yield connection
-            connection.commit()
-    finally:
-        engine.dispose()
+    with connected(url) as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.add_notice_handler(lambda notice: log.warning("%s", notice.message_primary))
+        connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
+        connection.commit()
+        yield connection
+        connection.commit()
 
 
 # --- migrations ---
@@ -147,7 +144,9 @@ def _is_ours(name: str | None, kind: str, parents: Any) -> bool:
 
 def _in_words(difference: Any) -> str:
     steps = difference if isinstance(difference, list) else [difference]
-    return "; ".join(" ".join(str(part) for part in step if part not in (None, {})) for step in steps)
+    return "; ".join(
+        " ".join(str(part) for part in step if not isinstance(part, dict | None)) for step in steps
+    )
 
 
 # --- views and roles ---
@@ -208,7 +207,7 @@ def _create_view(connection: Connection, view: View) -> None:
     _comment(connection, f"view marts.{view.name}", view.comment)
     for column, words in view.columns.items():
         _comment(connection, f"column marts.{view.name}.{column}", words)
-    for column, words in connection.execute(text(_INHERITED), {"view": view.name}).tuples():
+    for column, words in connection.execute(text(_INHERITED), {"view": view.name}):
         _comment(connection, f"column marts.{view.name}.{column}", words)
 
 

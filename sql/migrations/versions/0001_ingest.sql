@@ -19,7 +19,7 @@ create table ingest.documents (
   first_seen_at timestamptz not null,
   loaded_at timestamptz not null,
   constraint pk_documents primary key (document_key),
-  constraint ck_documents_document_key_fits_digest check (document_key = digest or document_key like 'uri:%%'),
+  constraint ck_documents_document_key_fits_digest check (document_key = digest or document_key like 'uri:%'),
   constraint fk_documents_superseded_by foreign key(superseded_by) references ingest.documents (document_key)
 );
 

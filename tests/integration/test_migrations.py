@@ -1,0 +1,259 @@
+"""The database is what the migrations, the views and the role files say, and says itself what it is."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import create_engine, make_url
+
+from databases import execute, fresh_database
+from ocr_ops.errors import SettingsError, TerminalError, WarehouseUnavailable
+from ocr_ops.tables import SCHEMAS, metadata
+from ocr_ops.warehouse import check, current, migrate, migrations
+
+pytestmark = pytest.mark.postgres
+
+VIEWS = {f"views/{file.stem}" for file in (migrations.SQL_FOLDER / "views").glob("*.sql")}
+QUERIES = sorted((migrations.SQL_FOLDER / "queries").glob("*.sql"))
+
+
+@pytest.fixture
+def empty(database_url):
+    with fresh_database(database_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def migrated(database_url):
+    with fresh_database(database_url) as url:
+        migrate(url)
+        yield url
+
+
+@pytest.fixture
+def sql_copy(tmp_path, monkeypatch):
+    folder = tmp_path / "sql"
+    shutil.copytree(migrations.SQL_FOLDER, folder)
+    monkeypatch.setattr(migrations, "SQL_FOLDER", folder)
+    return folder
+
+
+def test_migrating_from_nothing_applies_everything_and_again_nothing(empty):
+    assert current(empty) is None
+
+    applied = migrate(empty)
+
+    assert applied[:3] == ["0001_ingest", "0002_extraction", "0003_audit"]
+    assert set(applied[3:]) == VIEWS
+    assert current(empty) == "0003_audit"
+    assert migrate(empty) == []
+
+
+def test_migrating_again_touches_no_view(migrated):
+    views = "select relname, xmin::text from pg_class where relnamespace = 'marts'::regnamespace order by 1"
+    before = execute(migrated, views)
+
+    assert migrate(migrated) == []
+    assert [name for name, _ in execute(migrated, views)] == [name for name, _ in before]
+    assert execute(migrated, "select count(*) from pg_stat_user_tables where n_tup_hot_upd > 0") == [(0,)]
+
+
+def test_two_migrators_at_once_take_turns(empty):
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(migrate, [empty, empty])
+
+    assert sorted([len(first), len(second)]) == [0, 3 + len(VIEWS)]
+    assert check(empty) == []
+
+
+def test_the_migrated_database_equals_the_declared_tables(migrated):
+    assert check(migrated) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("alter table ingest.documents drop column media_type", "media_type"),
+        ("alter table extraction.invoices alter column currency type text", "currency"),
+        ("alter table extraction.invoices add column extra int", "extra"),
+        (
+            "alter table extraction.receipts drop constraint ck_receipts_total_is_sane",
+            "ck_receipts_total_is_sane",
+        ),
+        ("drop index audit.ix_links_digest", "ix_links_digest"),
+        ("create table audit.surprise (id int)", "surprise"),
+        ("comment on column ingest.pages.dpi is 'something else'", "dpi"),
+    ],
+)
+def test_drift_is_named(database_url, migrated, change, words):
+    with fresh_database(database_url, template=migrated) as url:
+        execute(url, "drop schema marts cascade", change)
+
+        assert any(words in difference for difference in check(url))
+
+
+def test_migrations_and_declarations_make_the_same_catalog(database_url, migrated):
+    with fresh_database(database_url) as declared:
+        execute(declared, *(f"create schema {name}" for name in SCHEMAS))
+        engine = create_engine(declared)
+        metadata.create_all(engine)
+        engine.dispose()
+
+        for ours, theirs in zip(_catalog(declared), _catalog(migrated), strict=True):
+            assert set(ours) ^ set(theirs) == set()
+
+
+def _catalog(url):
+    constraints = """
+        select conrelid::regclass::text, conname, pg_get_constraintdef(oid) from pg_constraint
+        where connamespace::regnamespace::text in ('ingest', 'extraction', 'audit')
+          and conrelid <> coalesce(to_regclass('audit.schema_version')::oid, 0) order by 1, 2"""
+    indexes = """
+        select schemaname, indexname, indexdef from pg_indexes
+        where schemaname in ('ingest', 'extraction', 'audit') and tablename <> 'schema_version' order by 1, 2"""
+    columns = """
+        select table_schema, table_name, column_name, ordinal_position, data_type, is_nullable, column_default,
+          character_maximum_length, numeric_precision, numeric_scale from information_schema.columns
+        where table_schema in ('ingest', 'extraction', 'audit') and table_name <> 'schema_version'
+        order by 1, 2, 4"""
+    return [execute(url, query) for query in (constraints, indexes, columns)]
+
+
+def test_every_schema_table_view_and_column_has_a_comment(migrated):
+    silent = """
+        select format('%s.%s', c.oid::regclass, a.attname) from pg_class c
+        left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        where c.relkind in ('r', 'v') and c.relnamespace::regnamespace::text in ('ingest', 'extraction', 'audit', 'marts')
+          and (obj_description(c.oid, 'pg_class') is null or col_description(c.oid, a.attnum) is null)
+        union all select nspname from pg_namespace
+        where nspname in ('ingest', 'extraction', 'audit', 'marts') and obj_description(oid, 'pg_namespace') is null"""
+
+    assert execute(migrated, silent) == []
+
+
+@pytest.mark.parametrize("file", QUERIES, ids=lambda file: file.stem)
+def test_example_queries_run(migrated, file):
+    assert execute(migrated, file.read_text()) == []
+
+
+# --- views ---
+
+
+def test_a_changed_view_is_made_again(migrated, database_url, sql_copy):
+    view = sql_copy / "views" / "10_documents.sql"
+    view.write_text(view.read_text().replace("d.name,", "d.name,\n  upper(d.name) as shouted,", 1))
+    with fresh_database(database_url, template=migrated) as url:
+        assert set(migrate(url)) == VIEWS
+        assert execute(url, "select shouted from marts.documents") == []
+        assert execute(url, "set role ocr_ops_analyst", "select shouted from marts.documents") == []
+
+
+def test_a_view_somebody_built_on_ours_is_not_dropped(migrated, database_url, sql_copy):
+    view = sql_copy / "views" / "10_documents.sql"
+    view.write_text(view.read_text().replace("  d.doc_type,\n", "", 1))
+    with fresh_database(database_url, template=migrated) as url:
+        execute(url, "create view public.theirs as select doc_type from marts.documents")
+
+        with pytest.raises(TerminalError, match="2BP01"):
+            migrate(url)
+        assert execute(url, "select * from public.theirs") == []
+
+
+def test_a_view_file_that_holds_something_else_is_refused(empty, sql_copy):
+    (sql_copy / "views" / "99_wrong.sql").write_text("drop table ingest.documents;")
+
+    with pytest.raises(TerminalError, match="create or replace view"):
+        migrate(empty)
+
+
+# --- roles ---
+
+
+def _may_read(url, role, relation):
+    try:
+        execute(url, f"set role {role}", f"select * from {relation} limit 1")
+    except Exception as problem:
+        assert "permission denied" in str(problem)
+        return False
+    return True
+
+
+def test_the_analyst_reads_marts_and_nothing_else(migrated):
+    views = execute(migrated, "select 'marts.' || viewname from pg_views where schemaname = 'marts'")
+
+    assert len(views) == len(VIEWS)
+    assert all(_may_read(migrated, "ocr_ops_analyst", view) for (view,) in views)
+    assert not any(
+        _may_read(migrated, "ocr_ops_analyst", table) for table in [*metadata.tables, "audit.schema_version"]
+    )
+
+
+@pytest.mark.parametrize("change", ["delete from {}", "update {} set digest = digest"])
+@pytest.mark.parametrize("table", ["audit.artifacts", "audit.links", "audit.manifests"])
+def test_the_loader_can_only_add_to_the_audit_tables(migrated, table, change):
+    with pytest.raises(Exception, match="permission denied"):
+        execute(migrated, "set role ocr_ops_loader", change.format(table))
+
+
+def test_roles_have_no_login_and_no_password(migrated):
+    roles = (
+        "select rolname, rolcanlogin, rolpassword from pg_authid where rolname like 'ocr_ops_%' order by 1"
+    )
+
+    assert execute(migrated, roles) == [("ocr_ops_analyst", False, None), ("ocr_ops_loader", False, None)]
+
+
+def test_a_user_who_may_not_make_roles_is_told_and_can_go_on(database_url, sql_copy, caplog):
+    roles = sql_copy / "roles" / "10_make_roles.sql"
+    roles.write_text(roles.read_text().replace("'ocr_ops_", "'nowhere_"))
+    with fresh_database(database_url) as url:
+        name = make_url(url).database
+        execute(
+            url,
+            f"create role owner_{name} login password 'test'",
+            f"grant create on database {name} to owner_{name}",
+        )
+        try:
+            owner = make_url(url).set(username=f"owner_{name}", password="test")
+            applied = migrate(owner.render_as_string(hide_password=False))
+        finally:
+            execute(url, f"drop owned by owner_{name}", f"drop role owner_{name}")
+
+    assert len(applied) == 3 + len(VIEWS)
+    assert "role nowhere_analyst is missing" in caplog.text
+
+
+# --- what can be wrong ---
+
+
+def test_a_database_newer_than_this_program_is_left_alone(database_url, migrated):
+    with fresh_database(database_url, template=migrated) as url:
+        execute(url, "update audit.schema_version set version_num = '9999_future'")
+
+        with pytest.raises(TerminalError, match="newer than this ocr-ops"):
+            migrate(url)
+        assert current(url) == "9999_future"
+
+
+def test_a_migration_that_fails_leaves_the_ones_before_it(empty, sql_copy):
+    (sql_copy / "migrations" / "versions" / "0003_audit.sql").write_text(
+        "create table audit.half (); select 1/0;"
+    )
+
+    with pytest.raises(TerminalError, match="division by zero"):
+        migrate(empty)
+    assert current(empty) == "0002_extraction"
+    assert execute(empty, "select to_regclass('audit.half')::text") == [(None,)]
+
+
+def test_a_server_that_is_not_there_may_be_there_later():
+    with pytest.raises(WarehouseUnavailable):
+        migrate("postgresql://nobody@127.0.0.1:1/none")
+
+
+@pytest.mark.parametrize("url", ["sqlite:///x.db", "no url at all", ""])
+def test_a_url_that_is_not_postgres_is_a_wrong_setting(url):
+    with pytest.raises(SettingsError):
+        migrate(url)
