@@ -69,6 +69,24 @@ def judged(document: dict[str, Any], values: dict[str, str]) -> Iterator[tuple[s
         yield name, truth, values.get("/" + name), same(truth, values.get("/" + name), contains=contains)
 
 
+def items_right(document: dict[str, Any], values: dict[str, str]) -> tuple[int, int, int]:
+    """Line totals found, printed and proposed, order-free."""
+    truth = [
+        Decimal(i["line_total"]) for i in document["truth"].get("line_items") or () if i.get("line_total")
+    ]
+    mine = [
+        Decimal(v)
+        for path, v in values.items()
+        if path.startswith("/line_items/") and path.endswith("/line_total")
+    ]
+    rest, hits = list(mine), 0
+    for amount in truth:
+        if amount in rest:
+            rest.remove(amount)
+            hits += 1
+    return hits, len(truth), len(mine)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
@@ -83,18 +101,23 @@ def main() -> None:
     asked = parser.parse_args()
     for path in asked.truth:
         right: dict[str, list[bool]] = defaultdict(list)
-        seconds, count = 0.0, 0
+        seconds, count, lines = 0.0, 0, [0, 0, 0]
         for document, pages in documents(path, asked.pages, asked.read, asked.half, asked.layout):
             start = time.perf_counter()
             candidate = read_layout(pages, load_schema(document["doc_type"]))
             seconds, count = seconds + time.perf_counter() - start, count + len(pages)
-            for name, truth, value, good in judged(document, {r.path: r.value for r in candidate.readings}):
+            values = {r.path: r.value for r in candidate.readings}
+            if "line_items" not in " ".join(document.get("not_printed", ())):
+                lines = [a + b for a, b in zip(lines, items_right(document, values), strict=True)]
+            for name, truth, value, good in judged(document, values):
                 right[name].append(good)
                 if not good and asked.wrong in (name, "all"):
                     print(f"  {document['id']} {name}: {truth!r} read as {value!r}")
         print(
             f"{path.stem} {asked.read} {asked.half} {count} pages, {1000 * seconds / max(count, 1):.1f} ms a page"
         )
+        if lines[1]:
+            print(f"  line totals        found {lines[0]} of {lines[1]}, proposed {lines[2]}")
         for name, results in right.items():
             print(f"  {name:18} {sum(results) / len(results):.3f} of {len(results)}")
 

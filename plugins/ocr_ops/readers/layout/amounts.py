@@ -62,7 +62,7 @@ def _row_money(page: Page, row: Row, mark: DecimalMark) -> list[Money]:
         for amount in in_cell:
             words = clean[place : amount.start]
             if letters(words) >= 1:
-                if found and not found[-1].amount.percent and concepts(words) & {"total", "due"}:
+                if _starts_anew(words, found):
                     label, blocks = [], []
                 label.append(words)
                 blocks.append(cell.block)
@@ -76,9 +76,16 @@ def _row_money(page: Page, row: Row, mark: DecimalMark) -> list[Money]:
             place = amount.end
         rest = clean[place:]
         if letters(rest) > 1:
+            if _starts_anew(rest, found):
+                label, blocks = [], []
             label.append(rest)
             blocks.append(cell.block)
     return [_with_context(money, page, row) for money in found]
+
+
+def _starts_anew(words: str, found: Sequence[Money]) -> bool:
+    """Whether a total's word after another number begins a label of its own: "Qty 1   Total 11.60"."""
+    return bool(found) and not found[-1].amount.percent and bool(concepts(words) & {"total", "due"})
 
 
 def clean_label(text: str) -> str:

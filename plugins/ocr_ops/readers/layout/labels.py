@@ -92,7 +92,8 @@ class LabelSet:
             dense, self._squeezed, scorer=fuzz.ratio, score_cutoff=78, limit=12
         ):
             label = self._labels[place]
-            if len(label.squeezed) > _SHORT:
+            same_words = folded.count(" ") == label.words.count(" ")
+            if len(label.squeezed) > _SHORT and (same_words or abs(len(dense) - len(label.squeezed)) <= 1):
                 yield LabelMatch(label.path, ratio / 100 * 0.97, label.words, len(folded))
         for size, texts in self._by_size.items():
             if _GLUED <= size < len(dense):

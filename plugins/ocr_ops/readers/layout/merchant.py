@@ -73,18 +73,26 @@ def line_kind(text: str) -> str:
         return "title"
     if lexicon.REGISTRATION.match(text):
         return "number"
-    if lexicon.PHONE.search(text) and not company and address < 3:
-        return "phone"
-    if lexicon.WEB.search(text) and not company:
-        return "web"
-    if lexicon.TAX_LINE.search(text) and not company and address < 3:
-        return "tax"
+    if not company and (kind := _contact_kind(text, address)):
+        return kind
     if only_number(text):
         return "number"
     if find_dates(text) or (lexicon.META_LINE.search(text) and address < 2 and not company):
         return "meta"
     if company and address < 3:
         return "name"
+    return _prose_kind(text, address)
+
+
+def _contact_kind(text: str, address: float) -> str:
+    if lexicon.PHONE.search(text) and address < 3:
+        return "phone"
+    if lexicon.WEB.search(text):
+        return "web"
+    return "tax" if lexicon.TAX_LINE.search(text) and address < 3 else ""
+
+
+def _prose_kind(text: str, address: float) -> str:
     if address >= 2:
         return "address"
     if lexicon.SLOGAN.search(text):

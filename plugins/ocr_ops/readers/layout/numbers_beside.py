@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ocr_ops.grammar.dates import find_dates
 from ocr_ops.grammar.identifiers import Identifier, find_iban, find_identifiers, find_tax_id
-from ocr_ops.grammar.words import digits, fold_ocr, letters
+from ocr_ops.grammar.words import digits, fold_ocr, letters, squeeze
 from ocr_ops.model import FieldSpec, Kind, Reading, Schema
 from ocr_ops.readers.layout.labels import LabelMatch, LabelSet
 from ocr_ops.readers.layout.page import Cell, Page, Row
@@ -35,6 +35,11 @@ def read_identifiers(pages: Sequence[Page], schema: Schema) -> tuple[Reading, ..
     taken: set[str] = set()
     for field in fields:
         offers = [o for page in pages for row in page.rows for o in _row_offers(page, row, field, all_labels)]
+        if field.kind is Kind.IDENTIFIER and field.critical:
+            words = tuple(
+                {squeeze(t) for texts in field.labels.values() for t in texts if 6 < len(squeeze(t)) < 13}
+            )
+            offers += [o for page in pages for row in page.rows for o in _marked_offers(row, field, words)]
         offers += _unlabelled(pages, field)
         best = max((o for o in offers if o.value.text not in taken), key=lambda o: o.score, default=None)
         if best:
@@ -57,14 +62,32 @@ def _row_offers(page: Page, row: Row, field: FieldSpec, labels: LabelSet) -> lis
         for penalty, text, blocks in _places(page, row, place, rest):
             value = _value_of(field, text)
             if value:
-                offers.append(_Offer(match.score - penalty + early, value, blocks))
+                year = 0.3 * bool(re.fullmatch(r"(?:19|20)\d\d", value.text))
+                offers.append(_Offer(match.score - penalty - year + early, value, blocks))
                 break
     return offers
 
 
+_MARKED = re.compile(
+    r"(?P<head>[^\W\d][^:]{2,50}?)\s(?:nr|no|n°|number)\b\.?\s*[:#]?\s*(?P<value>(?=\S*\d)[\w][\w./\-]{1,40})",
+    re.IGNORECASE,
+)
+
+
+def _marked_offers(row: Row, field: FieldSpec, words: tuple[str, ...]) -> list[_Offer]:
+    """ "Handelsrechnung (380) Nr. 4711": a compound of the label, then "Nr." standing alone."""
+    found = _MARKED.search(re.sub(r"(?<=\w)\)?\.?(?=Nr\.)", " ", row.text))
+    if not found or not any(w in squeeze(found["head"]) for w in words):
+        return []
+    value = _number_at_start(found["value"])
+    return [_Offer(0.72, value, row.blocks[:2])] if value else []
+
+
 def _label_in(text: str, path: str, labels: LabelSet) -> tuple[LabelMatch | None, str]:
     """The field's label in a cell, and the text after it."""
-    head = re.split(r"[:#№]|(?=\d)|(?<=\s)(?=[A-Z]{1,4}-?\d)", text, maxsplit=1)[0]
+    head = re.split(r"[:#№]|(?=\d)|(?<=\s)(?=[A-Z]{1,4}-?\d)|(?<=[a-z])(?=[A-Z]{1,4}-?\d)", text, maxsplit=1)[
+        0
+    ]
     matches = labels.match(head or text)
     mine = matches.get(path)
     if mine is None or mine.score < _MIN_MATCH:
@@ -128,7 +151,12 @@ def _number_at_start(text: str) -> Identifier | None:
         inside_date = any(
             d.start <= value.start < d.end and len(value.text) <= d.end - d.start + 1 for d in dates
         )
-        if value.start <= 3 and not inside_date and digits(value.text) >= 1 and len(value.text) >= 3:
+        if (
+            value.start <= 3
+            and not inside_date
+            and digits(value.text) >= 1
+            and len(re.sub(r"\W", "", value.text)) >= 3
+        ):
             return value
     return None
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from ocr_ops.model import GRID_MAX, ReadPage
-from ocr_ops.readers.layout.flat import Segment, segments_of
+from ocr_ops.segments import Segment, segments_of
 
 _WIDE_GAP = re.compile(r"\s{2,}")
 _MAX_SLOPE = 0.12

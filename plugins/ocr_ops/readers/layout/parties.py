@@ -29,6 +29,10 @@ _NOT_A_NAME = re.compile(
     r"(?<![a-z])(?:gln|nummer|number|kunden-?nr|lief-?nr|nr\.?|no\.?|id|kundennummer|tel\w*|fax|e-?mail|ust\w*|vat\w*|attn|z\. ?hd|seite|page|datum|date|adresse|address|rechnung|invoice|facture)\b\W*[:\d]",
     re.IGNORECASE,
 )
+_BARE_WORD = re.compile(
+    r"^\W*(?:globale? )?(?:nummer|number|gln|id|name|adresse|address|anschrift|nr)\W*(?:\(.*\))?$",
+    re.IGNORECASE,
+)
 _ATTENTION = re.compile(
     r"^\W*(?:attn|attention|z\. ?hd|zu h[aä]nden|c/o|à l'attention|herrn?|frau|mr|mrs|ms)\b[.: ]*",
     re.IGNORECASE,
@@ -94,7 +98,13 @@ def _at_label(page: Page, place: int, row: Row, at: int, field: FieldSpec, label
         return _party([_with_text(cell, rest), *_below(page, place, cell)])
     if right and ":" in cell.text and right.x1 - cell.x2 < 8 * page.line and _is_name(right.text):
         return _party([right, *_below(page, place, right)])
-    return _by_sub_labels(page, place) or _party(_below(page, place, cell))
+    if digits(rest) or (
+        right and ":" in cell.text and right.x1 - cell.x2 < 8 * page.line and digits(right.text)
+    ):
+        return None
+    party = _by_sub_labels(page, place) or _party(_below(page, place, cell))
+    sure = party and party.name and (party.address or lexicon.COMPANY.search(party.name.text))
+    return party if sure else None
 
 
 def _with_text(cell: Cell, text: str) -> Cell:
@@ -127,7 +137,11 @@ def _below(page: Page, place: int, cell: Cell) -> list[Cell]:
     lines: list[Cell] = []
     bottom, left = cell.y2, cell.x1
     for row in page.rows[place + 1 : place + 12]:
-        near = [c for c in runs(row, _GAP * page.line) if abs(c.x1 - left) < 2.5 * page.line]
+        near = [
+            c
+            for c in runs(row, _GAP * page.line)
+            if abs(c.x1 - left) < 2.5 * page.line or abs(c.x2 - cell.x2) < page.line
+        ]
         if not near:
             if lines and row.y1 - bottom > 1.5 * page.line:
                 break
@@ -171,7 +185,14 @@ def _is_name(text: str) -> bool:
         or any(a.looks_like_money for a in find_amounts(text))
     ):
         return False
-    if digits(text) > 0.4 * len(text) or _NOT_A_NAME.search(text) or lexicon.WEB.search(text):
+    if text.lstrip().startswith("(") or _BARE_WORD.match(text) or _OFFICE.search(text):
+        return False
+    if (
+        digits(text) > 0.4 * len(text)
+        or (digits(text) >= 5 and not lexicon.COMPANY.search(text))
+        or _NOT_A_NAME.search(text)
+        or lexicon.WEB.search(text)
+    ):
         return False
     return bool(lexicon.COMPANY.search(text)) or (
         line_kind(text) in ("text", "name", "slogan") and not text.rstrip().endswith(":")
@@ -193,10 +214,10 @@ def _window(page: Page) -> Party | None:
     for place, row in enumerate(page.rows):
         if row.y1 > page.height * 0.45:
             break
-        sender = _sender_parts(row) is not None
+        sender = {cell.x1 for _, cell in _senders(page, row)}
         for cell in runs(row, _GAP * page.line):
             block = [cell, *_below(page, place, cell)]
-            if not sender and _is_name(cell.text) and cell.x1 < page.width * 0.6:
+            if cell.x1 not in sender and _is_name(cell.text) and cell.x1 < page.width * 0.6:
                 score = _window_score(page, place, cell, block)
                 party = _party(block)
                 if score > 1.0 and party and party.address and (best is None or score > best[0]):
@@ -207,8 +228,9 @@ def _window(page: Page) -> Party | None:
 def _window_score(page: Page, place: int, cell: Cell, block: Sequence[Cell]) -> float:
     above = page.rows[max(0, place - 4) : place]
     under_sender = any(
-        _sender_parts(r) and abs(r.cells[0].x1 - cell.x1) < 8 * page.line and cell.y1 - r.y2 < 4 * page.line
+        abs(sender.x1 - cell.x1) < 8 * page.line and cell.y1 - sender.y2 < 4 * page.line
         for r in above
+        for _, sender in _senders(page, r)
     )
     has_contact = any(line_kind(c.text) in ("phone", "web", "tax") for c in block[:8])
     return (
@@ -220,40 +242,57 @@ def _window_score(page: Page, place: int, cell: Cell, block: Sequence[Cell]) -> 
     )
 
 
-def _sender_parts(row: Row) -> list[str] | None:
+def _senders(page: Page, row: Row) -> list[tuple[list[str], Cell]]:
+    """One-line senders on a row, each as its parts and its cell."""
+    found = ((_sender_parts(cell.text), cell) for cell in runs(row, 3 * page.line))
+    return [(parts, cell) for parts, cell in found if parts]
+
+
+def _sender_parts(text: str) -> list[str] | None:
     """The parts of a one-line sender ("Name - Street 1 - 12345 Town"), or None."""
-    parts = [
-        p for p in _SEPARATED.split(" ● ".join(c.text for c in row.cells)) if letters(p) + digits(p) >= 2
-    ]
-    if (
-        not 2 <= len(parts) <= 6
-        or not any(lexicon.POSTCODE.search(p) for p in parts[1:])
-        or letters(row.text) < 12
-    ):
+    if not 12 <= len(text) < 130:
         return None
-    return (
-        parts
-        if _is_name(parts[0]) and not lexicon.POSTCODE.search(parts[0]) and len(row.text) < 130
-        else None
-    )
+    parts = [p for p in _SEPARATED.split(text) if letters(p) + digits(p) >= 2]
+    if 2 <= len(parts) <= 6 and any(lexicon.POSTCODE.search(p) for p in parts[1:]):
+        return parts if _is_name(parts[0]) and digits(parts[0]) < 5 else None
+    form = next((m for m in lexicon.COMPANY.finditer(text) if lexicon.POSTCODE.search(text[m.end() :])), None)
+    if form and letters(text[: form.start()]) >= 3:
+        return [text[: form.end()].strip(), text[form.end() :].strip(" ,-•●·|")]
+    return None
 
 
 def _seller(pages: Sequence[Page], buyer: Party | None) -> Party | None:
     """The sender: its one-line address, else the company named most and best placed, else the head of the page."""
     taken = squeeze(buyer.name.text) if buyer and buyer.name else ""
     for row in pages[0].rows:
-        parts = _sender_parts(row) if row.y1 < pages[0].height * 0.35 else None
-        if parts and squeeze(parts[0]) != taken:
-            return Party(Found(parts[0], row.blocks, 0.7), Found(", ".join(parts[1:]), row.blocks, 0.6))
+        for parts, cell in _senders(pages[0], row) if row.y1 < pages[0].height * 0.35 else ():
+            if squeeze(parts[0]) != taken:
+                blocks = tuple(c.block for c in row.cells if cell.x1 <= c.x1 and c.x2 <= cell.x2)
+                return Party(Found(parts[0], blocks, 0.7), Found(", ".join(parts[1:]), blocks, 0.6))
     company = _best_company(pages, taken)
     if company:
         return company
+    block = _head_block(pages[0], taken)
+    if block:
+        return block
     name, address = read_merchant(pages)
     return (
         Party(name, address)
         if name and squeeze(name.text) != taken and line_kind(name.text) in ("text", "name")
         else None
     )
+
+
+def _head_block(page: Page, taken: str) -> Party | None:
+    """Any address in the head of the first page that is not the buyer's."""
+    for place, row in enumerate(page.rows):
+        if row.y1 > page.height * 0.3:
+            return None
+        for cell in runs(row, _GAP * page.line):
+            party = _party([cell, *_below(page, place, cell)]) if _is_name(cell.text) else None
+            if party and party.name and party.address and squeeze(party.name.text) != taken:
+                return party
+    return None
 
 
 def _best_company(pages: Sequence[Page], taken: str) -> Party | None:

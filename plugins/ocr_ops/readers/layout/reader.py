@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from ocr_ops.grammar.currency import guess_currency
 from ocr_ops.grammar.dates import DateOrder, date_order
@@ -10,6 +11,7 @@ from ocr_ops.grammar.numbers import decimal_mark
 from ocr_ops.model import Candidate, Kind, Reading, ReadPage, Schema
 from ocr_ops.readers.layout.amounts import all_money
 from ocr_ops.readers.layout.lexicon import concepts
+from ocr_ops.readers.layout.lines import read_lines
 from ocr_ops.readers.layout.merchant import read_merchant
 from ocr_ops.readers.layout.numbers_beside import read_identifiers, read_words
 from ocr_ops.readers.layout.page import Page, lay_out
@@ -26,15 +28,19 @@ def read_layout(pages: Sequence[ReadPage], schema: Schema) -> Candidate:
     laid = lay_out(pages)
     texts = [cell.text for page in laid for row in page.rows for cell in row.cells]
     currency = guess_currency(texts)
-    money = all_money(laid, decimal_mark(texts))
+    mark = decimal_mark(texts)
+    money = all_money(laid, mark)
+    items, lines = read_lines(laid, schema, mark)
+    sum_of_lines = sum((i.amount for i in items if i.amount is not None), Decimal(0)) if items else None
     hint: DateOrder = "mdy" if currency == "USD" else "dmy"
     dates = read_dates(laid, schema, date_order(texts, hint))
     readings = [
         *dates,
         *read_times(laid, schema, dates),
-        *read_totals(money, schema, _summary_row(laid), None),
+        *read_totals(money, schema, _summary_row(laid), sum_of_lines),
         *read_identifiers(laid, schema),
         *read_words(laid, schema),
+        *lines,
         *_currency(laid, schema, currency),
         *_merchant(laid, schema),
         *read_parties(laid, schema),

@@ -22,6 +22,7 @@ _OTHER = re.compile(
     r"bestell\w*|auftrag\w*|order|echeance|vervaldatum|vencimiento|scadenza|billing period|period|zeitraum|abrechnungszeitraum|since|von .{0,14} bis|du .{0,20} au|payable|pay by|return\w*|exchange|licen\w*|version|stand|as at|approved|promotion|till|"
     r"from|best|skonto|zahlbar|lieferschein\w*|ursprungsbeleg\w*|anlieferung)(?![a-z])"
 )
+_DISCOUNT = re.compile(r"skonto|early payment|escompte|cash discount")
 _WEAK = re.compile(r"(?<![a-z])(?:closed|print|server|v\d)(?![a-z])")
 
 
@@ -97,11 +98,12 @@ def _score(seen: _Seen, path: str, labels: LabelSet, leading: bool, repeats: Cou
     beside = _label_words(seen.left)
     matched = labels.match(beside)
     mine, others = _mine(matched, path)
-    if mine < 0.3 and letters(beside) < 3:
+    if mine < 0.3 and (letters(beside) < 3 or seen.date.start <= 1):
         up, up_others = _mine(labels.match(seen.above), path)
         mine, others = max(mine, 0.8 * up), max(others, 0.8 * up_others)
         beside = seen.above if up or up_others else beside
     score += 4.0 * mine - 3.0 * (others > mine) * others
+    score -= 1.5 * bool(_DISCOUNT.search(fold_ocr(seen.row.text)))
     other_words = bool(_OTHER.search(fold_ocr(beside)))
     if not leading:
         return score
