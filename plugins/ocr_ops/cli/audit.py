@@ -33,7 +33,7 @@ def show(
     Example:
       ocr-ops audit show receipt_en_bookshop.jpg --export /tmp/bookshop
     """
-    settings = Machine().settings(os.environ, database=True)
+    settings = Machine.from_env(os.environ).settings(os.environ, database=True)
     with Warehouse(settings.database_url) as warehouse:
         story = warehouse.document(document)
     if story is None:
@@ -53,7 +53,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print what is broken as a JSON array.")] = False,
 ) -> None:
     """Read every stored byte again and compare it with its digest. Exit code 1 when anything is broken."""
-    store = AuditStore(Machine().settings(os.environ).audit_folder)
+    store = AuditStore(Machine.from_env(os.environ).settings(os.environ).audit_folder)
     broken = _verified(store)
     stats = store.stats()
     if as_json:

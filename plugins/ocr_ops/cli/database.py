@@ -23,14 +23,14 @@ def url(
     Example:
       psql "$(ocr-ops db url --psql)"
     """
-    address = Machine().settings(os.environ, database=True).database_url
+    address = Machine.from_env(os.environ).settings(os.environ, database=True).database_url
     print(address.replace("postgresql+psycopg://", "postgresql://") if psql else address)
 
 
 @app.command("psql")
 def psql() -> None:
     """Print the command line that opens psql on the embedded warehouse."""
-    machine = Machine()
+    machine = Machine.from_env(os.environ)
     machine.warehouse_url()
     print(machine.postgres.psql_command(WAREHOUSE))
 
@@ -38,7 +38,7 @@ def psql() -> None:
 @app.command("migrate")
 def migrate() -> None:
     """Bring the warehouse up to date: tables, views and roles. Forward only, safe to run again."""
-    address = Machine().settings(os.environ, database=True).database_url
+    address = Machine.from_env(os.environ).settings(os.environ, database=True).database_url
     applied = warehouse.migrate(address)
     ERR.print(f"applied: {', '.join(applied)}" if applied else "up to date")
 
@@ -46,4 +46,4 @@ def migrate() -> None:
 @app.command("stop")
 def stop() -> None:
     """Stop the embedded server. Data stays; the next command that needs it starts it again."""
-    Machine().postgres.stop()
+    Machine.from_env(os.environ).postgres.stop()

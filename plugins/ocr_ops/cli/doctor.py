@@ -46,7 +46,7 @@ def doctor(
 
     Starts the embedded Postgres if no OCR_OPS_DATABASE_URL is set, and asks configured model servers for their models.
     """
-    checks = examine(Machine(), os.environ)
+    checks = examine(Machine.from_env(os.environ), os.environ)
     if as_json:
         print(json.dumps([asdict(check) for check in checks], indent=2))
     else:

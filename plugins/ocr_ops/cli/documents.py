@@ -88,7 +88,7 @@ def _workshop(ocr: OcrEngine | None, llm: LlmProvider | None, *, database: bool 
     env = dict(os.environ)
     env |= {"OCR_OPS_OCR_ENGINE": ocr} if ocr else {}
     env |= {"OCR_OPS_LLM_PROVIDER": llm} if llm else {}
-    settings: Settings = Machine().settings(env, database=database)
+    settings: Settings = Machine.from_env(os.environ).settings(env, database=database)
     return Workshop.from_settings(settings)
 
 

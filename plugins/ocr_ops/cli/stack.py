@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,7 @@ def demo(
     Starts the embedded Postgres, brings both databases up to date, runs the DAG ingest_folder in process and prints
     what became of every document. Running it again is safe and quick: what is known is not read again.
     """
-    machine = Machine()
+    machine = Machine.from_env(os.environ)
     result = demonstration.run(machine, folder.expanduser().resolve(), doc_type)
     OUT.print(outcome_table([line_row(line) for line in result.lines]))
     OUT.print(demonstration.next_steps(machine, result), markup=True, highlight=False)
@@ -35,10 +36,10 @@ def up(
 
     The scheduled DAG then watches var/landing: put documents there and they are loaded within a minute or two.
     """
-    machine = Machine()
+    machine = Machine.from_env(os.environ)
     OUT.print(stack.up(machine, port), markup=True, highlight=False)
 
 
 def down() -> None:
     """Stop what `up` and `demo` started, the embedded Postgres included. Data stays."""
-    OUT.print(stack.down(Machine()))
+    OUT.print(stack.down(Machine.from_env(os.environ)))

@@ -35,7 +35,7 @@ from ocr_ops.model import (
 VERSION = "1"
 """Part of the step's key: change it with any change of judgement."""
 
-SURE_READING = 0.75
+SURE_READING = 0.7
 """Score of its reader from which a labelled code counts as found at its label."""
 
 DERIVED = frozenset({Kind.CURRENCY})

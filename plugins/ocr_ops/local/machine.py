@@ -19,14 +19,15 @@ WAREHOUSE, METADATA = "ocr_ops", "airflow"
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A checkout and its `var/` folder, which holds everything that a run writes."""
+    """A checkout and the folder that holds everything a run writes; deleting that folder starts afresh."""
 
+    var: Path
     project: Path = PROJECT
 
-    @property
-    def var(self) -> Path:
-        """Everything written here may be deleted to start afresh."""
-        return self.project / "var"
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Machine:
+        """This checkout, with `var/` inside it unless `OCR_OPS_VAR` names another folder."""
+        return cls(Path(env.get("OCR_OPS_VAR") or PROJECT / "var").absolute())
 
     @property
     def landing(self) -> Path:
