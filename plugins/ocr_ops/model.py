@@ -174,7 +174,10 @@ class ReplyFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RawPage:
-    """What an engine answered for one page, as it came. `turn`: clockwise degrees the engine turned the picture by."""
+    """What an engine answered for one page, as it came. `turn`: clockwise degrees the engine turned the picture by.
+
+    `temperature` is what a model was asked with; a retry of a bad reply raises it.
+    """
 
     page: int
     engine: str
@@ -188,6 +191,7 @@ class RawPage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    temperature: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

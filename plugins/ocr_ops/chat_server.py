@@ -1,0 +1,215 @@
+"""One OpenAI-compatible chat server: requests out, completions back, and only errors of `errors.py`.
+
+The only module that opens a socket to a model. Connections belong to the event loop that runs: a server object may be
+used by one loop after another, and is closed in each. It does not retry and knows neither prompts nor pages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+from openai import AsyncOpenAI, OpenAIError
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+
+from ocr_ops.errors import TransientError
+from ocr_ops.model_faults import RequestRefused, ServerBusy, ServerFailed, fault_of
+
+QUESTION_TIMEOUT_S = 10.0
+"""For the small questions: which models, which version."""
+CONNECT_TIMEOUT_S = 10.0
+KEEP_ALIVE_S = 3.0
+"""Below the 5 s after which vLLM closes an idle connection, so that a request seldom meets a closed one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One reply. `finish_reason` other than "stop" means that it is not an answer."""
+
+    text: str
+    finish_reason: str
+    model: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a server says of itself: `models` with their context in tokens (0 where unsaid), and its version or ""."""
+
+    models: tuple[tuple[str, int], ...] = ()
+    version: str = ""
+
+    def context_of(self, model: str) -> int:
+        """Context of a model in tokens, 0 where the server does not say."""
+        return dict(self.models).get(model, 0)
+
+
+@dataclass(slots=True)
+class _Session:
+    loop: asyncio.AbstractEventLoop
+    client: AsyncOpenAI
+    about: asyncio.Task[About] | None = None
+
+
+class ChatServer:
+    """A server at a base URL that ends in /v1."""
+
+    def __init__(self, url: str, *, api_key: str = "", connections: int = 64) -> None:
+        self._url = url.rstrip("/")
+        self._api_key = api_key
+        self._connections = connections
+        self._open: _Session | None = None
+        parts = urlsplit(self._url)
+        self.name = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+
+    async def chat(self, body: Mapping[str, Any], *, timeout_s: float) -> Completion:
+        """Ask for one completion; a cancelled call closes its connection, which stops the server's work on it.
+
+        Raises `ModelRefused`, `ModelBusy` or `ModelUnreachable`.
+        """
+        started = time.perf_counter()
+        text = await self._send("POST", "/chat/completions", body, timeout_s)
+        return _completion(text, self.name, time.perf_counter() - started)
+
+    async def about(self) -> About:
+        """What the server says of itself, asked once a session; an empty answer where it does not say.
+
+        Raises `ModelRefused` for a refused key, `ModelBusy` or `ModelUnreachable`.
+        """
+        session = self._session()
+        if session.about is None:
+            session.about = session.loop.create_task(self._ask_about())
+        try:
+            return await asyncio.shield(session.about)
+        finally:
+            if session.about is not None and session.about.done() and _failed(session.about):
+                session.about = None
+
+    async def close(self) -> None:
+        """Close the connections of the running event loop; those of a loop that is gone are gone with it."""
+        session, self._open = self._open, None
+        if session is None or session.loop is not asyncio.get_running_loop():
+            return
+        if session.about is not None and not session.about.done():
+            session.about.cancel()
+            await asyncio.wait([session.about])
+        await session.client.close()
+
+    async def _ask_about(self) -> About:
+        try:
+            models = _models(await self._send("GET", "/models", None, QUESTION_TIMEOUT_S))
+        except RequestRefused as refusal:
+            if refusal.status in (401, 403):
+                raise
+            models = ()
+        root = self._url.removesuffix("/v1")
+        try:
+            version = _version(await self._send("GET", f"{root}/version", None, QUESTION_TIMEOUT_S))
+        except (RequestRefused, TransientError):
+            version = ""
+        return About(models, version)
+
+    async def _send(self, method: str, path: str, body: Mapping[str, Any] | None, timeout_s: float) -> str:
+        client = self._session().client
+        options: Any = {"timeout": httpx2.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))}
+        try:
+            if method == "GET":
+                response = await client.get(path, cast_to=httpx2.Response, options=options)
+            else:
+                response = await client.post(path, cast_to=httpx2.Response, body=body, options=options)
+            return response.text
+        except (OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, ValueError) as problem:
+            raise fault_of(problem, self.name, self._api_key) from problem
+
+    def _session(self) -> _Session:
+        loop = asyncio.get_running_loop()
+        if self._open is None or self._open.loop is not loop:
+            self._open = _Session(loop, self._new_client())
+        return self._open
+
+    def _new_client(self) -> AsyncOpenAI:
+        limits = httpx2.Limits(
+            max_connections=self._connections,
+            max_keepalive_connections=self._connections,
+            keepalive_expiry=KEEP_ALIVE_S,
+        )
+        # no redirects: a key and a document go to the server that was named and to no other
+        http_client = httpx2.AsyncClient(limits=limits, follow_redirects=False)
+        return AsyncOpenAI(
+            base_url=self._url,
+            api_key=self._api_key or "none",
+            organization="",
+            project="",
+            max_retries=0,
+            http_client=http_client,
+        )
+
+
+def patience(tries: int, backoff_s: float) -> AsyncRetrying:
+    """Try again what a `TransientError` stopped: doubling waits with jitter, and what a busy server asked for."""
+
+    def wait_s(state: RetryCallState) -> float:
+        problem = state.outcome.exception() if state.outcome else None
+        asked = problem.retry_after_s if isinstance(problem, ServerBusy) else 0.0
+        # jitter spreads callers, it guards nothing
+        return max(asked, random.uniform(0.5, 1.0) * min(backoff_s * 2 ** (state.attempt_number - 1), 30.0))  # noqa: S311
+
+    return AsyncRetrying(
+        stop=stop_after_attempt(tries),
+        wait=wait_s,
+        retry=retry_if_exception_type(TransientError),
+        reraise=True,
+    )
+
+
+def _failed(task: asyncio.Task[About]) -> bool:
+    return task.cancelled() or task.exception() is not None
+
+
+def _completion(text: str, server: str, seconds: float) -> Completion:
+    try:
+        reply = json.loads(text)
+        choice = reply["choices"][0]
+        content = choice["message"].get("content")
+        usage = reply.get("usage") or {}
+        return Completion(
+            text=content if isinstance(content, str) else "",
+            finish_reason=str(choice.get("finish_reason") or "none"),
+            model=str(reply.get("model") or ""),
+            prompt_tokens=int(usage.get("prompt_tokens") or 0),
+            completion_tokens=int(usage.get("completion_tokens") or 0),
+            seconds=round(seconds, 3),
+        )
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as problem:
+        raise ServerFailed(
+            f"{server} answered with something that is not a chat completion", 200
+        ) from problem
+
+
+def _models(text: str) -> tuple[tuple[str, int], ...]:
+    try:
+        listed = [entry for entry in json.loads(text)["data"] if isinstance(entry.get("id"), str)]
+        return tuple((entry["id"], _length(entry.get("max_model_len"))) for entry in listed)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ()
+
+
+def _length(value: object) -> int:
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) and value > 0 else 0
+
+
+def _version(text: str) -> str:
+    try:
+        return str(json.loads(text)["version"])[:60]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""

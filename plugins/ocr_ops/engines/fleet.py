@@ -1,0 +1,131 @@
+"""Which of several equal servers gets the next request: the one with least to do, and none that is resting.
+
+A server that fails rests for a while, twice as long each time, and comes back with one request at a time. A server
+that is full is given fewer requests at once, then slowly more. It sends nothing itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from ocr_ops.chat_server import ChatServer
+from ocr_ops.errors import ModelBusy, ModelUnreachable, TerminalError, TransientError
+from ocr_ops.model_faults import ServerBusy
+
+LONGEST_REST_S = 30.0
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """One server and how it fares. Times are the event loop's."""
+
+    server: ChatServer
+    in_flight: int
+    room: float
+    slow_from: float
+    outstanding: int = 0
+    failures: int = 0
+    resting_until: float = 0.0
+    last_fault: TransientError | None = None
+
+    def is_free(self, now: float) -> bool:
+        """Whether it may get one more request."""
+        return self.resting_until <= now and self.outstanding < int(self.room)
+
+    def answered(self) -> None:
+        """Note a reply: trust grows quickly up to where it last was full, slowly beyond."""
+        self.failures, self.resting_until, self.last_fault = 0, 0.0, None
+        step = 1.0 if self.room < self.slow_from else 1.0 / self.room
+        self.room = min(float(self.in_flight), self.room + step)
+
+    def failed(self, fault: TransientError, now: float, rest_s: float) -> None:
+        """Note a fault; several faults of one moment count once."""
+        if isinstance(fault, ModelBusy):
+            self.slow_from = self.room = max(1.0, float(self.outstanding - 1))
+        else:
+            self.room = 1.0
+        self.last_fault = fault
+        if now < self.resting_until:
+            return
+        self.failures += 1
+        asked_s = fault.retry_after_s if isinstance(fault, ServerBusy) else 0.0
+        # jitter spreads callers, it guards nothing
+        rest = random.uniform(0.5, 1.0) * min(rest_s * 2 ** (self.failures - 1), LONGEST_REST_S)  # noqa: S311
+        self.resting_until = now + max(asked_s, rest)
+
+
+class Fleet:
+    """Servers that serve the same model."""
+
+    def __init__(
+        self, servers: Sequence[ChatServer], *, in_flight: int, rest_s: float, give_up_after: int
+    ) -> None:
+        """`in_flight` is per server; `rest_s` the first rest; `give_up_after` the failures in a row of every server."""
+        if not servers or in_flight < 1:
+            raise ValueError("a fleet needs a server and room for a request")
+        self._members = [Member(server, in_flight, float(in_flight), float(in_flight)) for server in servers]
+        self._rest_s = rest_s
+        self._give_up_after = give_up_after
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    @asynccontextmanager
+    async def server(self) -> AsyncIterator[ChatServer]:
+        """Lend the least busy server, waiting until one is free; raises the last fault when all keep failing."""
+        member = await self._free_member()
+        member.outstanding += 1
+        try:
+            yield member.server
+        except TransientError as fault:
+            member.failed(fault, _now(), self._rest_s)
+            raise
+        except TerminalError:
+            member.answered()
+            raise
+        else:
+            member.answered()
+        finally:
+            member.outstanding -= 1
+            self._wake()
+
+    async def close(self) -> None:
+        """Close the connections of all servers."""
+        for member in self._members:
+            await member.server.close()
+
+    async def _free_member(self) -> Member:
+        while True:
+            now = _now()
+            free = [member for member in self._members if member.is_free(now)]
+            if free:
+                return min(free, key=lambda member: member.outstanding)
+            self._give_up_when_hopeless(now)
+            rests = [member.resting_until - now for member in self._members if member.resting_until > now]
+            await self._wait(min(rests, default=None))
+
+    def _give_up_when_hopeless(self, now: float) -> None:
+        if all(m.resting_until > now and m.failures >= self._give_up_after for m in self._members):
+            raise self._members[0].last_fault or ModelUnreachable("no model server answers")
+
+    async def _wait(self, seconds: float | None) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.add(turn)
+        try:
+            async with asyncio.timeout(seconds):
+                await turn
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting.discard(turn)
+
+    def _wake(self) -> None:
+        for turn in self._waiting:
+            if not turn.done():
+                turn.set_result(None)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,59 @@
+"""How many vision tokens vLLM spends on a picture with DeepSeek-OCR and DeepSeek-OCR-2. Pure arithmetic.
+
+The rule is the server's, not ours to choose: a picture larger than one tile is stretched to the grid of 2 to 6 tiles
+whose shape is nearest, and a global view is added.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ocr_ops.model import PixelSize
+
+MOST_TILES = 6
+_GRIDS = sorted(
+    {
+        (columns, rows)
+        for columns in range(1, MOST_TILES + 1)
+        for rows in range(1, MOST_TILES + 1)
+        if 2 <= columns * rows <= MOST_TILES
+    },
+    key=lambda grid: grid[0] * grid[1],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """One model's constants: side of a tile in pixels, tokens of the global view, tokens a row and a tile add."""
+
+    tile_px: int
+    global_tokens: int
+    newline_tokens: bool
+
+    def grid(self, size: PixelSize) -> tuple[int, int]:
+        """Columns and rows of tiles that a picture is cut into; (0, 0) when the global view alone is used."""
+        if max(size.width, size.height) <= self.tile_px:
+            return 0, 0
+        best, least = _GRIDS[0], float("inf")
+        for columns, rows in _GRIDS:
+            off = abs(size.width / size.height - columns / rows)
+            larger = size.width * size.height > 0.5 * self.tile_px**2 * columns * rows
+            if off < least or (off == least and larger):
+                best, least = (columns, rows), off
+        return best
+
+    def tokens(self, size: PixelSize) -> int:
+        """Tokens of the prompt that the picture takes."""
+        columns, rows = self.grid(size)
+        if self.newline_tokens:
+            return self.global_tokens + 10 * rows * (10 * columns + 1) * bool(columns)
+        return self.global_tokens + 144 * columns * rows
+
+
+DEEPSEEK_OCR = Tiling(tile_px=640, global_tokens=273, newline_tokens=True)
+DEEPSEEK_OCR_2 = Tiling(tile_px=768, global_tokens=257, newline_tokens=False)
+
+
+def tiling_of(model: str) -> Tiling:
+    """The tiling of a served model by its name; names that do not say are taken for DeepSeek-OCR."""
+    return DEEPSEEK_OCR_2 if "ocr-2" in model.lower().replace("_", "-") else DEEPSEEK_OCR
