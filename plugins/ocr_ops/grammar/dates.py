@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Literal
 
 from ocr_ops.grammar.words import fold
@@ -62,6 +63,7 @@ _NAMED_FIRST = re.compile(
 _CHINESE = re.compile(r"(?P<y>(?:20)?\d{2})\s?年\s?(?P<m>\d{1,2})\s?月\s?(?P<d>\d{1,2})\s?日?")
 _COMPACT = re.compile(r"(?<![\d.,/:\-])(?P<y>20[0-3]\d)(?P<m>[01]\d)(?P<d>[0-3]\d)(?!\d)")
 _YEAR_FIRST_SHORT = re.compile(r"(?<![\d./-])(?P<y>\d{2})(?P<s>-)(?P<m>\d{2})(?P=s)(?P<d>\d{2})(?![\d-])")
+_THREE_DIGITS = re.compile(r"(?:\d.*){2}")
 _LETTER_IN_DATE = re.compile(
     r"(?<![A-Za-z])(?=[\dOolI|]{1,4}[./\-][\dOolI|]{1,2}[./\-][\dOolI|]{2,4})(?:[\dOolI|]{1,4}[./\-]){2}[\dOolI|]{2,4}"
 )
@@ -98,8 +100,11 @@ class PrintedTime:
     end: int
 
 
+@lru_cache(maxsize=8192)
 def find_dates(text: str, order: DateOrder = "dmy") -> tuple[PrintedDate, ...]:
     """All dates in `text` from left to right, none overlapping another."""
+    if not _THREE_DIGITS.search(text):
+        return ()
     clean = _tidy(text)
     found: list[PrintedDate] = []
     for printed in _all_forms(clean, text, order):
@@ -144,7 +149,7 @@ def find_times(text: str) -> tuple[PrintedTime, ...]:
 
 def _tidy(text: str) -> str:
     swapped = _LETTER_IN_DATE.sub(lambda m: m.group().translate(_LETTERS), text)
-    return "".join(_plain(c) for c in swapped)
+    return swapped.lower() if swapped.isascii() else "".join(_plain(c) for c in swapped)
 
 
 def _plain(char: str) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal
 
 DecimalMark = Literal[".", ","]
@@ -35,6 +36,7 @@ _LETTER_DIGITS = re.compile(
 )
 _LETTERS = str.maketrans({"O": "0", "o": "0", "I": "1", "l": "1", "|": "1"})
 _TAX_CODE = re.compile(r"(?<=[.,]\d\d)[8S5]R(?![A-Za-z\d])")
+_DIGIT = re.compile(r"\d")
 _GLUED_BEFORE = re.compile(r"[\d][.,:/'-]?$|[A-Za-z]\d*[-/]$|[:/]$|[A-Za-z#_]$")
 _SHARED_BEFORE = re.compile(r"(?:^|[^A-Za-z])[A-Za-z]{1,3}$")
 
@@ -68,11 +70,14 @@ def tidy(text: str) -> str:
     return _TAX_CODE.sub(" SR", text)
 
 
+@lru_cache(maxsize=8192)
 def find_amounts(text: str, mark: DecimalMark = ".") -> tuple[Amount, ...]:
     """All numbers in `text` from left to right; places count in `tidy(text)`.
 
     `mark` decides only what cannot be told alone, such as "1.234".
     """
+    if not _DIGIT.search(text):
+        return ()
     clean = tidy(text)
     found = (_amount(clean, m, mark) for m in _AMOUNT.finditer(clean))
     return tuple(a for a in found if a is not None)

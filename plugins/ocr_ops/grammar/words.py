@@ -14,6 +14,8 @@ _LOOKS_LIKE = {"0": "o", "1": "l", "5": "s"}
 @lru_cache(maxsize=8192)
 def fold(text: str) -> str:
     """Lower case without accents, punctuation as single blanks: "Sous-Total :" gives "sous total"."""
+    if text.isascii():
+        return _NOT_WORD.sub(" ", text.lower()).strip()
     wide = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(c for c in wide if not unicodedata.combining(c))
     return _NOT_WORD.sub(" ", plain).strip()
@@ -33,9 +35,9 @@ def squeeze(text: str) -> str:
 
 def letters(text: str) -> int:
     """How many letters `text` holds."""
-    return sum(c.isalpha() for c in text)
+    return sum(map(str.isalpha, text))
 
 
 def digits(text: str) -> int:
     """How many decimal digits `text` holds."""
-    return sum(c.isdigit() for c in text)
+    return sum(map(str.isdigit, text))

@@ -17,6 +17,8 @@ _SHORT = 4
 """Labels up to this length must be printed without a fault."""
 _GLUED = 6
 """Labels from this length may be glued to what follows."""
+_LONGEST_GLUED = 44
+"""Longer texts are not searched for a damaged label at their start."""
 _LONGEST = 60
 """Longer texts are cut: a label is never a sentence."""
 
@@ -95,7 +97,7 @@ class LabelSet:
             same_words = folded.count(" ") == label.words.count(" ")
             if len(label.squeezed) > _SHORT and (same_words or abs(len(dense) - len(label.squeezed)) <= 1):
                 yield LabelMatch(label.path, ratio / 100 * 0.97, label.words, len(folded))
-        for size, texts in self._by_size.items():
+        for size, texts in self._by_size.items() if len(dense) <= _LONGEST_GLUED else ():
             if _GLUED <= size < len(dense):
                 found = process.extract(dense[:size], texts, scorer=fuzz.ratio, score_cutoff=84, limit=4)
                 for _, ratio, place in found:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from rapidfuzz import fuzz
+from rapidfuzz import fuzz, process
 
 from ocr_ops.grammar.words import fold_ocr
 
@@ -45,6 +45,13 @@ _WORDS: dict[str, tuple[str, ...]] = {
 _PHRASES: dict[str, tuple[str, ...]] = {
     concept: tuple(t for t in terms if " " in t or not t.isascii()) for concept, terms in _TERMS.items()
 }
+_FUZZY = 5
+_BY_WORD: dict[str, tuple[str, ...]] = {
+    word: tuple(c for c, terms in _WORDS.items() if word in terms)
+    for terms in _WORDS.values()
+    for word in terms
+}
+_LONG_WORDS = [word for word in _BY_WORD if len(word) >= _FUZZY]
 _GLUED: dict[str, tuple[str, ...]] = {
     "total": ("total", "summe", "gesamt"),
     "sub": ("subtotal", "subttl", "zwischens"),
@@ -131,16 +138,17 @@ def concepts(text: str) -> frozenset[str]:
     """What a label names: "total", "sub", "excl", "incl", "tax", "qty", "round", "cash", "change", "discount", …"""
     folded = fold_ocr(text)
     dense = folded.replace(" ", "")
-    words = folded.split()
-    found = {c for c, terms in _WORDS.items() if any(_is_word(w, terms) for w in words)}
+    found = {c for word in folded.split() for c in _word_concepts(word)}
     found |= {c for c, terms in _PHRASES.items() if any(t in folded for t in terms)}
     found |= {c for c, terms in _GLUED.items() if any(t in dense for t in terms)}
     return frozenset(found)
 
 
-def _is_word(word: str, terms: tuple[str, ...]) -> bool:
-    if word in terms:
-        return True
-    if len(word) < 5 or word.isdigit():
-        return False
-    return any(len(t) >= 5 and abs(len(t) - len(word)) <= 1 and fuzz.ratio(word, t) >= 80 for t in terms)
+@lru_cache(maxsize=8192)
+def _word_concepts(word: str) -> tuple[str, ...]:
+    """What one word names; from five letters on, a letter may be misread."""
+    exact = _BY_WORD.get(word, ())
+    if exact or len(word) < _FUZZY or word.isdigit():
+        return exact
+    near = process.extract(word, _LONG_WORDS, scorer=fuzz.ratio, score_cutoff=80, limit=None)
+    return tuple({c for term, _, _ in near if abs(len(term) - len(word)) <= 1 for c in _BY_WORD[term]})

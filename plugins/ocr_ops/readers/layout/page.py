@@ -17,6 +17,7 @@ from ocr_ops.segments import Segment, segments_of
 _WIDE_GAP = re.compile(r"\s{2,}")
 _MAX_SLOPE = 0.12
 _MAX_CELLS = 6000
+_SLOPE_SAMPLE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,8 @@ def _slope(cells: Sequence[Cell]) -> float:
     """Rise over run of the printed lines: the median over neighbours that stand on one line."""
     slopes: list[float] = []
     ordered = sorted(cells, key=lambda c: c.x1)
-    for place, cell in enumerate(ordered):
+    for place in range(0, len(ordered), max(1, len(ordered) // _SLOPE_SAMPLE)):
+        cell = ordered[place]
         right = [
             o for o in ordered[place + 1 : place + 80]
             if o.x1 >= cell.x2 - 2 and abs(o.middle - cell.middle) < 0.6 * min(o.height, cell.height) + 0.02 * (o.x1 - cell.x2)
