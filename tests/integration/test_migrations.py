@@ -16,18 +16,22 @@ from ocr_ops.warehouse import check, current, migrate, migrations
 pytestmark = pytest.mark.postgres
 
 VIEWS = {f"views/{file.stem}" for file in (migrations.SQL_FOLDER / "views").glob("*.sql")}
-QUERIES = sorted((migrations.SQL_FOLDER / "queries").glob("*.sql"))
+
+
+@pytest.fixture(scope="module")
+def server_url(postgres_server):
+    return postgres_server.url("postgres")
 
 
 @pytest.fixture
-def empty(database_url):
-    with fresh_database(database_url) as url:
+def empty(server_url):
+    with fresh_database(server_url) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def migrated(database_url):
-    with fresh_database(database_url) as url:
+def migrated(server_url):
+    with fresh_database(server_url) as url:
         migrate(url)
         yield url
 
@@ -87,15 +91,15 @@ def test_the_migrated_database_equals_the_declared_tables(migrated):
         ("comment on column ingest.pages.dpi is 'something else'", "dpi"),
     ],
 )
-def test_drift_is_named(database_url, migrated, change, words):
-    with fresh_database(database_url, template=migrated) as url:
+def test_drift_is_named(server_url, migrated, change, words):
+    with fresh_database(server_url, template=migrated) as url:
         execute(url, "drop schema marts cascade", change)
 
         assert any(words in difference for difference in check(url))
 
 
-def test_migrations_and_declarations_make_the_same_catalog(database_url, migrated):
-    with fresh_database(database_url) as declared:
+def test_migrations_and_declarations_make_the_same_catalog(server_url, migrated):
+    with fresh_database(server_url) as declared:
         execute(declared, *(f"create schema {name}" for name in SCHEMAS))
         engine = create_engine(declared)
         metadata.create_all(engine)
@@ -133,27 +137,22 @@ def test_every_schema_table_view_and_column_has_a_comment(migrated):
     assert execute(migrated, silent) == []
 
 
-@pytest.mark.parametrize("file", QUERIES, ids=lambda file: file.stem)
-def test_example_queries_run(migrated, file):
-    assert execute(migrated, file.read_text()) == []
-
-
 # --- views ---
 
 
-def test_a_changed_view_is_made_again(migrated, database_url, sql_copy):
+def test_a_changed_view_is_made_again(migrated, server_url, sql_copy):
     view = sql_copy / "views" / "10_documents.sql"
     view.write_text(view.read_text().replace("d.name,", "d.name,\n  upper(d.name) as shouted,", 1))
-    with fresh_database(database_url, template=migrated) as url:
+    with fresh_database(server_url, template=migrated) as url:
         assert set(migrate(url)) == VIEWS
         assert execute(url, "select shouted from marts.documents") == []
         assert execute(url, "set role ocr_ops_analyst", "select shouted from marts.documents") == []
 
 
-def test_a_view_somebody_built_on_ours_is_not_dropped(migrated, database_url, sql_copy):
+def test_a_view_somebody_built_on_ours_is_not_dropped(migrated, server_url, sql_copy):
     view = sql_copy / "views" / "10_documents.sql"
     view.write_text(view.read_text().replace("  d.doc_type,\n", "", 1))
-    with fresh_database(database_url, template=migrated) as url:
+    with fresh_database(server_url, template=migrated) as url:
         execute(url, "create view public.theirs as select doc_type from marts.documents")
 
         with pytest.raises(TerminalError, match="2BP01"):
@@ -205,10 +204,10 @@ def test_roles_have_no_login_and_no_password(migrated):
     assert execute(migrated, roles) == [("ocr_ops_analyst", False, None), ("ocr_ops_loader", False, None)]
 
 
-def test_a_user_who_may_not_make_roles_is_told_and_can_go_on(database_url, sql_copy, caplog):
+def test_a_user_who_may_not_make_roles_is_told_and_can_go_on(server_url, sql_copy, caplog):
     roles = sql_copy / "roles" / "10_make_roles.sql"
     roles.write_text(roles.read_text().replace("'ocr_ops_", "'nowhere_"))
-    with fresh_database(database_url) as url:
+    with fresh_database(server_url) as url:
         name = make_url(url).database
         execute(
             url,
@@ -228,8 +227,8 @@ def test_a_user_who_may_not_make_roles_is_told_and_can_go_on(database_url, sql_c
 # --- what can be wrong ---
 
 
-def test_a_database_newer_than_this_program_is_left_alone(database_url, migrated):
-    with fresh_database(database_url, template=migrated) as url:
+def test_a_database_newer_than_this_program_is_left_alone(server_url, migrated):
+    with fresh_database(server_url, template=migrated) as url:
         execute(url, "update audit.schema_version set version_num = '9999_future'")
 
         with pytest.raises(TerminalError, match="newer than this ocr-ops"):

@@ -31,17 +31,24 @@ from ocr_ops.model import (
 )
 from ocr_ops.rows import Extras, uri_key
 from ocr_ops.warehouse import Warehouse, migrate
+from ocr_ops.warehouse.migrations import SQL_FOLDER
 from outcome_builder import INVOICE, digest, outcome, page, receipt, record, unreadable
 
 pytestmark = pytest.mark.postgres
 
+QUERIES = sorted((SQL_FOLDER / "queries").glob("*.sql"))
 NOW = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 LATER = datetime(2024, 5, 2, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def template(database_url):
-    with fresh_database(database_url) as url:
+def server_url(postgres_server):
+    return postgres_server.url("postgres")
+
+
+@pytest.fixture(scope="module")
+def template(server_url):
+    with fresh_database(server_url) as url:
         migrate(url)
         with Warehouse(url) as warehouse:
             warehouse.start_run(
@@ -51,8 +58,8 @@ def template(database_url):
 
 
 @pytest.fixture
-def database(database_url, template):
-    with fresh_database(database_url, template=template) as url:
+def database(server_url, template):
+    with fresh_database(server_url, template=template) as url:
         yield url
 
 
@@ -225,13 +232,13 @@ def test_the_same_outcome_in_a_later_run_adds_only_that_the_run_saw_it(database,
     ]
 
 
-def test_a_changed_record_replaces_every_row_of_the_old_one(database, database_url, template, warehouse):
+def test_a_changed_record_replaces_every_row_of_the_old_one(database, server_url, template, warehouse):
     old_values = {**INVOICE, "line_items": INVOICE["line_items"] * 3, "buyer_name": "Gone"}
     old = record(old_values, problems=(Problem(Stage.VALIDATE, ProblemKind.MISSING, "No due date."),))
     load(warehouse, outcome(record=old, pages=(page(), page(2)), artifacts={}))
 
     assert load(warehouse, outcome(artifacts={})).changed
-    with fresh_database(database_url, template=template) as clean:
+    with fresh_database(server_url, template=template) as clean:
         with Warehouse(clean) as other:
             load(other, outcome(artifacts={}))
         assert contents(database) == contents(clean)
@@ -380,6 +387,18 @@ def test_the_lines_of_a_run_say_who_when_how_much_and_why_not(warehouse):
     assert broken.reasons == "The file is locked with a password."
 
 
+def test_lines_by_key_come_in_the_order_asked_for(warehouse):
+    load(warehouse, outcome())
+    load(warehouse, unreadable())
+    keys = [uri_key("file:///in/x.pdf"), digest("never seen"), digest("file a.pdf")]
+
+    assert [(line.name, line.changed) for line in warehouse.lines(keys)] == [
+        ("x.pdf", False),
+        ("a.pdf", False),
+    ]
+    assert warehouse.lines([]) == []
+
+
 @pytest.mark.parametrize("length", [8, 20, 71])
 def test_a_document_is_found_by_the_beginning_of_its_key(warehouse, length):
     load(warehouse, outcome())
@@ -400,6 +419,32 @@ def test_a_name_that_fits_none_or_several_is_not_guessed(warehouse):
     assert warehouse.document("%") is None
     with pytest.raises(TerminalError, match="several documents fit"):
         warehouse.document("sha256:")
+
+
+@pytest.fixture(scope="module")
+def month(server_url, template):
+    """One document of each sort."""
+    due = record({**INVOICE, "due_date": "2024-04-05", "seller_iban": "DE89370400440532013000"})
+    held = outcome("b.pdf", status=Status.NEEDS_REVIEW, record=record(status=Status.NEEDS_REVIEW))
+    with fresh_database(server_url, template=template) as url:
+        with Warehouse(url) as warehouse:
+            for made in (outcome(record=due), receipt(), held, unreadable()):
+                load(warehouse, made)
+        yield url
+
+
+@pytest.mark.parametrize("file", QUERIES, ids=lambda file: file.stem)
+def test_an_example_query_finds_what_it_is_for(month, file):
+    expected = {
+        "could_not_be_read": 1,
+        "invoices_due": 1,
+        "spend_by_party_and_month": 2,
+        "waiting_for_review": 1,
+        "where_a_total_comes_from": 3,
+    }
+
+    found = execute(month, "set role ocr_ops_analyst", file.read_text())
+    assert len(found) == expected[file.stem]
 
 
 # --- killed ---
@@ -436,7 +481,7 @@ def wait_for(url, query, expected):
 
 @pytest.mark.parametrize("table", ["extraction.invoice_lines", "audit.links", "ingest.run_documents"])
 def test_a_loader_killed_in_the_middle_leaves_nothing_and_a_retry_everything(
-    database, database_url, template, table, tmp_path
+    database, server_url, template, table, tmp_path
 ):
     script = tmp_path / "loader.py"
     script.write_text(LOADER)
@@ -453,7 +498,7 @@ def test_a_loader_killed_in_the_middle_leaves_nothing_and_a_retry_everything(
 
     assert value(database, "select count(*) from ingest.documents") == 0
     subprocess.run([sys.executable, script, database, str(Path(__file__).parents[1])], check=True)
-    with fresh_database(database_url, template=template) as clean:
+    with fresh_database(server_url, template=template) as clean:
         with Warehouse(clean) as other:
             for made in (outcome("a.pdf"), receipt("r.png")):
                 load(other, made)
@@ -463,7 +508,7 @@ def test_a_loader_killed_in_the_middle_leaves_nothing_and_a_retry_everything(
 # --- many at once ---
 
 
-def test_four_loaders_of_the_same_documents_equal_one_clean_load(database, database_url, template):
+def test_four_loaders_of_the_same_documents_equal_one_clean_load(database, server_url, template):
     made = [outcome(f"{n}.pdf") for n in range(12)] + [receipt(f"{n}.png") for n in range(12)]
     made += [unreadable(f"{n}.bad") for n in range(4)]
 
@@ -476,7 +521,7 @@ def test_four_loaders_of_the_same_documents_equal_one_clean_load(database, datab
         changed = [flag for flags in pool.map(load_all, range(4)) for flag in flags]
 
     assert changed.count(True) == len(made)
-    with fresh_database(database_url, template=template) as clean:
+    with fresh_database(server_url, template=template) as clean:
         with Warehouse(clean) as other:
             for one in made:
                 load(other, one)
@@ -556,9 +601,9 @@ def test_a_run_nobody_started_is_a_mistake_of_the_caller(warehouse):
         warehouse.finish_run("never started", finished_at=NOW)
 
 
-def test_a_database_without_tables_says_what_to_do(database_url):
+def test_a_database_without_tables_says_what_to_do(server_url):
     with (
-        fresh_database(database_url) as url,
+        fresh_database(server_url) as url,
         Warehouse(url) as warehouse,
         pytest.raises(TerminalError, match="ocr-ops db migrate"),
     ):

@@ -20,7 +20,14 @@ from ocr_ops.rows import Cell, DocumentRows, Extras, Row, Shape, rows_of, sighti
 from ocr_ops.tables import TYPED, audit, ingest, metadata
 from ocr_ops.tables.columns import DigestText
 from ocr_ops.warehouse.connecting import open_engine, postgres_errors
-from ocr_ops.warehouse.reading import DocumentLine, RunSummary, document_story, lines_of_run, run_summary
+from ocr_ops.warehouse.reading import (
+    DocumentLine,
+    RunSummary,
+    document_story,
+    lines_by_key,
+    lines_of_run,
+    run_summary,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +153,11 @@ class Warehouse:
         """What a person wants to see after a run, one line a document, in the order of their names."""
         with postgres_errors(), self._engine.connect() as connection:
             return lines_of_run(connection, run_id)
+
+    def lines(self, keys: Sequence[str]) -> list[DocumentLine]:
+        """The same line for documents by key, in the order of the keys; unknown ones are left out."""
+        with postgres_errors(), self._engine.connect() as connection:
+            return lines_by_key(connection, keys)
 
     def document(self, key_or_prefix: str) -> dict[str, Any] | None:
         """Everything held about one document, by its key, the beginning of its key or hex digest, or its file name.

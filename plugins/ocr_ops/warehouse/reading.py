@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
 from ocr_ops.errors import TerminalError
 from ocr_ops.model import Status
@@ -27,7 +28,7 @@ class DocumentLine:
     currency: str | None
     status: Status
     reasons: str
-    changed: bool
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ join marts.documents d using (document_key)
 left join ingest.sightings s using (document_key, uri_key)
 where r.run_id = :run_id
 order by name, uri
+""")
+
+_LINES_BY_KEY = text("""
+select document_key, name, uri, doc_type, party, document_date, total, currency, status, coalesce(reasons, '') as reasons
+from marts.documents where document_key = any(:keys)
 """)
 
 _RUN = text("""
@@ -84,8 +90,14 @@ _PARTS = {
 
 def lines_of_run(connection: Connection, run_id: str) -> list[DocumentLine]:
     """The documents a run saw, by name."""
-    rows = connection.execute(_LINES, {"run_id": run_id}).mappings()
-    return [DocumentLine(**{**row, "status": Status(row["status"])}) for row in rows]
+    return [_line(row) for row in connection.execute(_LINES, {"run_id": run_id}).mappings()]
+
+
+def lines_by_key(connection: Connection, keys: Sequence[str]) -> list[DocumentLine]:
+    """These documents in this order, whichever run loaded them; unknown ones are left out."""
+    found = connection.execute(_LINES_BY_KEY, {"keys": list(keys)}).mappings()
+    lines = {row["document_key"]: _line(row) for row in found}
+    return [lines[key] for key in dict.fromkeys(keys) if key in lines]
 
 
 def run_summary(connection: Connection, run_id: str) -> RunSummary:
@@ -108,6 +120,10 @@ def document_story(connection: Connection, name: str) -> dict[str, Any] | None:
     row = document.mappings().one_or_none()
     parts = {part: _rows(connection, statement, key) for part, statement in _PARTS.items()}
     return {"document": dict(row) if row else {"document_key": keys[0]}, **parts}
+
+
+def _line(row: RowMapping) -> DocumentLine:
+    return DocumentLine(**{**row, "status": Status(row["status"])})
 
 
 def _rows(connection: Connection, statement: str, key: dict[str, str]) -> list[dict[str, Any]]:
