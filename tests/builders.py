@@ -10,7 +10,9 @@ from ocr_ops.model import Block, Candidate, GridBox, PageImage, PixelSize, Readi
 LINE_HEIGHT = 14.0
 
 
-def page_of(*lines: str, number: int = 1, score: float | None = 0.99, size: tuple[int, int] = (800, 1600)) -> ReadPage:
+def page_of(
+    *lines: str, number: int = 1, score: float | None = 0.99, size: tuple[int, int] = (800, 1600)
+) -> ReadPage:
     """One block a line; " | " splits a line into segments side by side."""
     blocks: list[Block] = []
     for row, line in enumerate(lines):
@@ -29,7 +31,9 @@ def candidate(reader: str = "layout", score: float = 0.9, **values: str) -> Cand
     return candidate_of(reader, {f"/{name}": value for name, value in values.items()}, score)
 
 
-def candidate_of(reader: str, values: dict[str, str], score: float = 0.9, blocks: Sequence[str] = ()) -> Candidate:
+def candidate_of(
+    reader: str, values: dict[str, str], score: float = 0.9, blocks: Sequence[str] = ()
+) -> Candidate:
     """A candidate from JSON pointers."""
     readings = tuple(Reading(path, value, value, tuple(blocks), score) for path, value in values.items())
     return Candidate(reader, "test", readings)

@@ -25,5 +25,13 @@ dags = {
     }
     for dag in bag.dags.values()
 }
-heavy = [name for name in ("pymupdf", "rapidocr", "openvino", "cv2", "openai", "ocr_ops.pipeline") if name in sys.modules]
-print(json.dumps({"errors": bag.import_errors, "plugin_errors": get_import_errors(), "dags": dags, "heavy": heavy}))
+heavy = [
+    name
+    for name in ("pymupdf", "rapidocr", "openvino", "cv2", "openai", "ocr_ops.pipeline")
+    if name in sys.modules
+]
+print(
+    json.dumps(
+        {"errors": bag.import_errors, "plugin_errors": get_import_errors(), "dags": dags, "heavy": heavy}
+    )
+)

@@ -61,7 +61,11 @@ def test_batches_flow_through_read_extract_and_load_on_their_own(bag: dict[str, 
 def test_scarce_things_are_bounded_by_pools(bag: dict[str, Any], dag_id: str):
     tasks = bag["dags"][dag_id]["tasks"]
 
-    assert [tasks[f"batch.{step}"]["pool"] for step in ("read", "extract", "load")] == [OCR_POOL, LLM_POOL, WAREHOUSE_POOL]
+    assert [tasks[f"batch.{step}"]["pool"] for step in ("read", "extract", "load")] == [
+        OCR_POOL,
+        LLM_POOL,
+        WAREHOUSE_POOL,
+    ]
     assert {OCR_POOL, LLM_POOL, WAREHOUSE_POOL} == set(POOLS)
 
 

@@ -17,7 +17,14 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from ocr_ops.codec import from_json
 from ocr_ops.errors import OcrOpsError, TerminalError
@@ -56,10 +63,14 @@ def run(machine: Machine, folder: Path, doc_type: str) -> Shown:
     with console.status("looking for documents"):
         keys, fresh = _fresh(shop, folder)
     if fresh:
-        console.print(f"{len(fresh)} of {len(keys)} documents are new: running the DAG ingest_folder", highlight=False)
+        console.print(
+            f"{len(fresh)} of {len(keys)} documents are new: running the DAG ingest_folder", highlight=False
+        )
         _run_dag(machine, folder, doc_type, len(fresh))
     else:
-        console.print(f"nothing new: all {len(keys)} documents of {escape(str(folder))} are loaded", highlight=False)
+        console.print(
+            f"nothing new: all {len(keys)} documents of {escape(str(folder))} are loaded", highlight=False
+        )
     with Warehouse(shop.settings.database_url) as warehouse:
         lines = warehouse.lines(keys)
         renders = _export(shop, warehouse, keys, machine.var / "renders")
@@ -81,7 +92,10 @@ def _run_dag(machine: Machine, folder: Path, doc_type: str, documents: int) -> N
     env = stack.airflow_environment(machine, folder) | {"OCR_OPS_PROGRESS_FILE": str(progress_file)}
     conf = {"folder": str(folder), "doc_type": doc_type, "batch_size": BATCH_SIZE}
     command = [stack.airflow_command(), "dags", "test", "ingest_folder", "--conf", json.dumps(conf)]
-    with log_file.open("wb") as log, subprocess.Popen(command, env=env, cwd=machine.project, stdout=log, stderr=log) as process:
+    with (
+        log_file.open("wb") as log,
+        subprocess.Popen(command, env=env, cwd=machine.project, stdout=log, stderr=log) as process,
+    ):
         try:
             _watch(process, progress_file, documents)
         except BaseException:
@@ -101,7 +115,10 @@ def _watch(process: subprocess.Popen[bytes], path: Path, documents: int) -> None
         TextColumn("{task.fields[now]}"),
     )
     with Progress(*columns, console=console) as progress:
-        bars = {stage: progress.add_task(stage, total=documents, now="") for stage in (Stage.READ, Stage.EXTRACT, Stage.LOAD)}
+        bars = {
+            stage: progress.add_task(stage, total=documents, now="")
+            for stage in (Stage.READ, Stage.EXTRACT, Stage.LOAD)
+        }
         progress.update(bars[Stage.READ], now="Airflow is starting")
         events = _events(path)
         while True:
@@ -154,8 +171,12 @@ def _export(shop: Workshop, warehouse: Warehouse, keys: list[str], folder: Path)
 
 def next_steps(machine: Machine, shown: Shown) -> str:
     """What a person may want to do now, as rich markup."""
-    pictured = next((line.name for line in shown.lines if (shown.renders / line.name / "document.html").exists()), None)
-    look = f"{shown.renders / pictured}/document.html and page-1-overlay.*" if pictured else str(shown.renders)
+    pictured = next(
+        (line.name for line in shown.lines if (shown.renders / line.name / "document.html").exists()), None
+    )
+    look = (
+        f"{shown.renders / pictured}/document.html and page-1-overlay.*" if pictured else str(shown.renders)
+    )
     return f"""
 [bold]{len(shown.lines)} documents, {shown.fresh} of them new, in {shown.seconds:.0f} s.[/bold] Postgres: {escape(machine.postgres.describe())}
 
@@ -165,4 +186,3 @@ def next_steps(machine: Machine, shown: Shown) -> str:
 [bold]why[/bold]      .venv/bin/ocr-ops audit show {escape(pictured or "NAME")}
 [bold]Airflow[/bold]  make up     (the run above is in the UI; make down stops everything)
 [bold]yours[/bold]    make demo FOLDER=~/my-invoices"""
-
