@@ -203,11 +203,13 @@ def _replace_views(connection: Connection, views: list[View]) -> None:
 
 
 def _create_view(connection: Connection, view: View) -> None:
+    """Make a view; a column its file says nothing about is described as the column of that name it comes from."""
     connection.exec_driver_sql(view.statement, execution_options={"no_parameters": True})
     _comment(connection, f"view marts.{view.name}", view.comment)
     for column, words in view.columns.items():
         _comment(connection, f"column marts.{view.name}.{column}", words)
-    for column, words in connection.execute(text(_INHERITED), {"view": view.name}):
+    inherited = connection.execute(text(_INHERITED), {"view": view.name, "own": list(view.columns)})
+    for column, words in inherited:
         _comment(connection, f"column marts.{view.name}.{column}", words)
 
 
@@ -218,7 +220,7 @@ join pg_class c on c.oid = own.attrelid and c.oid = format('marts.%I', cast(:vie
 join information_schema.view_column_usage used on used.view_schema = 'marts' and used.view_name = c.relname
 join pg_attribute source on source.attrelid = format('%I.%I', used.table_schema, used.table_name)::regclass
   and source.attname = used.column_name
-where own.attnum > 0 and source.attname = own.attname and col_description(own.attrelid, own.attnum) is null
+where own.attnum > 0 and source.attname = own.attname and own.attname <> all(cast(:own as text[]))
   and col_description(source.attrelid, source.attnum) is not null
 group by own.attname
 """
