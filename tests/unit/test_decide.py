@@ -1,8 +1,7 @@
+from builders import candidate, candidate_of, page_of
 from ocr_ops.judge.decide import judge, nested
 from ocr_ops.model import Match, Problem, ProblemKind, Stage, Status
 from ocr_ops.schemas import load_schema
-
-from builders import candidate, candidate_of, page_of
 
 RECEIPT = load_schema("receipt")
 INVOICE = load_schema("invoice")
@@ -63,7 +62,9 @@ def test_a_wrong_number_that_does_stand_on_the_page_breaks_the_sums():
 def test_a_total_that_nothing_confirms_waits_for_a_person():
     page = page_of("ALPHA BOOKS LTD", "14/03/2025", "TOTAL | 40.20")
 
-    record = judge(RECEIPT, [candidate(merchant_name="ALPHA BOOKS LTD", date="2025-03-14", total="40.20")], [page])
+    record = judge(
+        RECEIPT, [candidate(merchant_name="ALPHA BOOKS LTD", date="2025-03-14", total="40.20")], [page]
+    )
 
     assert record.status is Status.NEEDS_REVIEW
     assert [problem.kind for problem in record.problems] == [ProblemKind.UNCONFIRMED]
@@ -73,7 +74,9 @@ def test_two_readers_that_agree_confirm_each_other():
     page = page_of("ALPHA BOOKS LTD", "14/03/2025", "TOTAL | 40.20")
     values = {"merchant_name": "ALPHA BOOKS LTD", "date": "2025-03-14", "total": "40.20"}
 
-    record = judge(RECEIPT, [candidate("layout", **values), candidate("llm", **values | {"total": "40.2"})], [page])
+    record = judge(
+        RECEIPT, [candidate("layout", **values), candidate("llm", **values | {"total": "40.2"})], [page]
+    )
 
     assert record.status is Status.ACCEPTED
     assert "40.2" in record.values["total"]
@@ -83,7 +86,9 @@ def test_readers_that_see_different_numbers_on_paper_are_told_apart_by_nobody():
     page = page_of("ALPHA BOOKS LTD", "14/03/2025", "TOTAL | 40.20", "CASH | 50.00")
     values = {"merchant_name": "ALPHA BOOKS LTD", "date": "2025-03-14", "total": "40.20"}
 
-    record = judge(RECEIPT, [candidate("layout", **values), candidate("llm", **values | {"total": "50.00"})], [page])
+    record = judge(
+        RECEIPT, [candidate("layout", **values), candidate("llm", **values | {"total": "50.00"})], [page]
+    )
 
     assert record.status is Status.NEEDS_REVIEW
     assert ProblemKind.READERS_DISAGREE in kinds(record)
@@ -124,12 +129,16 @@ def test_damaged_names_are_found_with_their_damage():
 
 
 def test_rows_come_from_the_reader_whose_cells_stand_on_the_page():
-    page = page_of("ALPHA BOOKS LTD", "14/03/2025", "Atlas | 25.00", "Pen | 8.50", "TOTAL | 33.50", "TOTAL DUE | 33.50")
+    page = page_of(
+        "ALPHA BOOKS LTD", "14/03/2025", "Atlas | 25.00", "Pen | 8.50", "TOTAL | 33.50", "TOTAL DUE | 33.50"
+    )
     header = {"/merchant_name": "ALPHA BOOKS LTD", "/date": "2025-03-14", "/total": "33.50"}
     seen = {"/line_items/0/line_total": "25.00", "/line_items/1/line_total": "8.50"}
     invented = {"/line_items/0/line_total": "33.50", "/line_items/1/line_total": "99.00"}
 
-    record = judge(RECEIPT, [candidate_of("layout", header | seen), candidate_of("llm", header | invented)], [page])
+    record = judge(
+        RECEIPT, [candidate_of("layout", header | seen), candidate_of("llm", header | invented)], [page]
+    )
 
     assert [row["line_total"] for row in record.values["line_items"]] == ["25.00", "8.50"]
 
@@ -141,7 +150,9 @@ def test_rows_are_numbered_anew_without_gaps():
 
 
 def test_an_invoice_is_held_when_its_net_and_tax_do_not_make_its_gross():
-    page = page_of("Beispiel GmbH", "Invoice 42", "Date 01.02.2026", "Net 100.00", "VAT 19.00", "Total 120.00")
+    page = page_of(
+        "Beispiel GmbH", "Invoice 42", "Date 01.02.2026", "Net 100.00", "VAT 19.00", "Total 120.00"
+    )
     values = {
         "invoice_number": "42",
         "issue_date": "2026-02-01",

@@ -17,7 +17,9 @@ from ocr_ops.local.machine import Machine
 from ocr_ops.pipeline.export import export_files
 from ocr_ops.warehouse import Warehouse
 
-app = typer.Typer(help="Evidence: what is kept for a document, and whether it is untouched.", no_args_is_help=True)
+app = typer.Typer(
+    help="Evidence: what is kept for a document, and whether it is untouched.", no_args_is_help=True
+)
 
 
 @app.command("show")
@@ -25,7 +27,8 @@ def show(
     document: Annotated[str, typer.Argument(help="File name, or the beginning of its sha256.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
     export: Annotated[
-        Path | None, typer.Option("--export", help="Also write pages, HTML, overlays, replies and record to this folder.")
+        Path | None,
+        typer.Option("--export", help="Also write pages, HTML, overlays, replies and record to this folder."),
     ] = None,
 ) -> None:
     """Tell where every value of a document comes from: page, block, match, and the digests of all that was kept.
@@ -37,7 +40,10 @@ def show(
     with Warehouse(settings.database_url) as warehouse:
         story = warehouse.document(document)
     if story is None:
-        ERR.print(f"no document is called {escape(document)!r}; try: select document_key, name from marts.documents", highlight=False)
+        ERR.print(
+            f"no document is called {escape(document)!r}; marts.documents lists all names",
+            highlight=False,
+        )
         raise typer.Exit(1)
     if as_json:
         print(json.dumps(story, default=str, ensure_ascii=False, indent=2))
@@ -57,7 +63,11 @@ def verify(
     broken = _verified(store)
     stats = store.stats()
     if as_json:
-        print(json.dumps([{"path": one.path, "kind": str(one.kind), "detail": one.detail} for one in broken], indent=2))
+        print(
+            json.dumps(
+                [{"path": one.path, "kind": str(one.kind), "detail": one.detail} for one in broken], indent=2
+            )
+        )
     for one in () if as_json else broken:
         OUT.print(f"[red]{one.kind}[/red] {escape(one.path)}: {escape(one.detail)}")
     ERR.print(f"{stats.objects} objects, {stats.size_bytes / 1e6:.1f} MB, {len(broken)} broken")
@@ -89,11 +99,11 @@ def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> 
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(escape(str(row.get(column) if row.get(column) is not None else "")) for column in columns))
+        table.add_row(
+            *(escape(str(row.get(column) if row.get(column) is not None else "")) for column in columns)
+        )
     OUT.print(table)
 
 
 def _artifacts(story: dict[str, Any]) -> dict[str, str]:
     return {row["role"]: row["digest"] for row in story["links"]}
-
-

@@ -87,7 +87,15 @@ def line_row(line: DocumentLine) -> tuple[str, ...]:
     """One line of `outcome_table`, for a document in the warehouse."""
     total = f"{line.total} {line.currency or ''}".strip() if line.total is not None else ""
     date = line.document_date.isoformat() if line.document_date else ""
-    return (line.name, line.doc_type or "", (line.party or "")[:40], date, total, str(line.status), line.reasons)
+    return (
+        line.name,
+        line.doc_type or "",
+        (line.party or "")[:40],
+        date,
+        total,
+        str(line.status),
+        line.reasons,
+    )
 
 
 def reason(problems: Sequence[Problem]) -> str:

@@ -11,12 +11,16 @@ from ocr_ops import warehouse
 from ocr_ops.cli.console import ERR
 from ocr_ops.local.machine import WAREHOUSE, Machine
 
-app = typer.Typer(help="The warehouse in Postgres: address, migrations, the embedded server.", no_args_is_help=True)
+app = typer.Typer(
+    help="The warehouse in Postgres: address, migrations, the embedded server.", no_args_is_help=True
+)
 
 
 @app.command("url")
 def url(
-    psql: Annotated[bool, typer.Option("--psql", help="In the form psql and other PostgreSQL tools take.")] = False,
+    psql: Annotated[
+        bool, typer.Option("--psql", help="In the form psql and other PostgreSQL tools take.")
+    ] = False,
 ) -> None:
     """Print the warehouse's URL, starting the embedded server if it is down. It holds a password.
 

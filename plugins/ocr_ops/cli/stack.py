@@ -15,7 +15,9 @@ from ocr_ops.local.machine import PROJECT, Machine
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Folder of documents; nothing in it is moved or changed.")] = PROJECT / "samples",
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of documents; nothing in it is moved or changed.")
+    ] = PROJECT / "samples",
     doc_type: Annotated[str, typer.Option("--doc-type", help="receipt, invoice or auto.")] = "auto",
 ) -> None:
     """Take a folder of documents to rows in Postgres through a real Airflow run, on this machine alone.
@@ -30,7 +32,9 @@ def demo(
 
 
 def up(
-    port: Annotated[int, typer.Option("--port", help="Port of the Airflow UI; the next free one when it is taken.")] = 8080,
+    port: Annotated[
+        int, typer.Option("--port", help="Port of the Airflow UI; the next free one when it is taken.")
+    ] = 8080,
 ) -> None:
     """Start Airflow on localhost: UI, scheduler, DAG processor, triggerer, and the embedded Postgres.
 

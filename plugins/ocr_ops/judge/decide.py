@@ -127,7 +127,9 @@ def _settle(spec: FieldSpec, readings: list[tuple[str, Reading]], paper: Paper) 
     return Chosen(best, evidence, readers, disputed=len(agreeing) < len(evidenced))
 
 
-def _choose_rows(specs: dict[str, FieldSpec], candidates: Sequence[Candidate], paper: Paper) -> dict[str, Chosen]:
+def _choose_rows(
+    specs: dict[str, FieldSpec], candidates: Sequence[Candidate], paper: Paper
+) -> dict[str, Chosen]:
     """Rows come from one reader as a whole: the one with the most cells on paper, the later one on a tie."""
     best: dict[str, Chosen] = {}
     for candidate in candidates:
@@ -176,7 +178,11 @@ def _missing(schema: Schema, values: dict[str, str]) -> list[Problem]:
 def _not_on_page(spec: FieldSpec) -> list[Problem]:
     if not (spec.required or spec.critical):
         return []
-    return [_problem(ProblemKind.NOT_ON_PAGE, spec, f"the value proposed for {_name(spec)} does not stand on the page")]
+    return [
+        _problem(
+            ProblemKind.NOT_ON_PAGE, spec, f"the value proposed for {_name(spec)} does not stand on the page"
+        )
+    ]
 
 
 def _broken_rules(schema: Schema, rules: Iterable[RuleResult]) -> list[Problem]:
@@ -188,7 +194,11 @@ def _broken_rules(schema: Schema, rules: Iterable[RuleResult]) -> list[Problem]:
         at_stake = critical & set(result.fields)
         if result.holds is False and at_stake - confirmed:
             words = result.rule.replace("_", " ")
-            problems.append(Problem(Stage.VALIDATE, ProblemKind.RULE_FAILED, f"{words}: {result.detail}", field=min(at_stake)))
+            problems.append(
+                Problem(
+                    Stage.VALIDATE, ProblemKind.RULE_FAILED, f"{words}: {result.detail}", field=min(at_stake)
+                )
+            )
     return problems
 
 
@@ -201,11 +211,17 @@ def _untrusted(
         if one is None or not (spec.critical or spec.required):
             continue
         if one.evidence.match is Match.FUZZY and spec.critical:
-            problems.append(_problem(ProblemKind.UNCONFIRMED, spec, f"{_name(spec)} stands on the page only in a damaged form"))
+            problems.append(
+                _problem(
+                    ProblemKind.UNCONFIRMED, spec, f"{_name(spec)} stands on the page only in a damaged form"
+                )
+            )
         if not spec.critical:
             continue
         if one.disputed and not _arithmetic_holds(spec.path, rules):
-            problems.append(_problem(ProblemKind.READERS_DISAGREE, spec, f"readers disagree about {_name(spec)}"))
+            problems.append(
+                _problem(ProblemKind.READERS_DISAGREE, spec, f"readers disagree about {_name(spec)}")
+            )
         elif (doubt := _doubt(spec, one, rules, paper)) is not None:
             problems.append(_problem(ProblemKind.UNCONFIRMED, spec, doubt))
     return problems
@@ -215,9 +231,15 @@ def _doubt(spec: FieldSpec, one: Chosen, rules: Sequence[RuleResult], paper: Pap
     """Why a critical value that stands on paper is still not trusted, or None when something independent agrees."""
     if len(set(one.readers)) > 1 or _arithmetic_holds(spec.path, rules):
         return None
-    printed = len({(place.page, round(place.row / 4)) for place in places_of(paper, spec.kind, one.reading.value)})
+    printed = len(
+        {(place.page, round(place.row / 4)) for place in places_of(paper, spec.kind, one.reading.value)}
+    )
     if spec.kind is Kind.MONEY:
-        return None if printed > 2 else f"nothing on the document confirms {_name(spec)}: its sums could not be checked"
+        return (
+            None
+            if printed > 2
+            else f"nothing on the document confirms {_name(spec)}: its sums could not be checked"
+        )
     if spec.kind is Kind.DATE:
         return _date_doubt(spec, one, printed, paper)
     if one.reading.score < SURE_READING and printed < 2:
@@ -226,13 +248,15 @@ def _doubt(spec: FieldSpec, one: Chosen, rules: Sequence[RuleResult], paper: Pap
 
 
 def _date_doubt(spec: FieldSpec, one: Chosen, printed: int, paper: Paper) -> str | None:
-    dates = [d for _, segment in paper.segments for d in find_dates(segment.text, paper.order) if not d.compact]
+    dates = [
+        d for _, segment in paper.segments for d in find_dates(segment.text, paper.order) if not d.compact
+    ]
     distinct = {d.iso for d in dates}
+    if one.reading.score >= SURE_READING:
+        return None
     if any(d.iso == one.reading.value and not d.sure for d in dates) and not any(d.sure for d in dates):
-        # day and month could be swapped; the currency or the language may still have told the reader
-        if one.reading.score < SURE_READING:
-            return f"{_name(spec)} could be read day first or month first"
-    if len(distinct) > 1 and printed < 2 and one.reading.score < SURE_READING:
+        return f"{_name(spec)} could be read day first or month first"
+    if len(distinct) > 1 and printed < 2:
         return f"the document prints {len(distinct)} dates and only one of them once is {_name(spec)}"
     return None
 

@@ -60,7 +60,9 @@ def places_of(paper: Paper, kind: Kind, value: str) -> tuple[Place, ...]:
     shows = _shows(paper, kind, value)
     found = ((page, segment, shows(segment.text)) for page, segment in paper.segments)
     return tuple(
-        Place(page, segment.block_id, segment.text, match, (segment.box.y1 + segment.box.y2) / 2, segment.score)
+        Place(
+            page, segment.block_id, segment.text, match, (segment.box.y1 + segment.box.y2) / 2, segment.score
+        )
         for page, segment, match in found
         if match is not None
     )
@@ -135,4 +137,6 @@ def _is_part(segment: Segment, wanted: str, claimed: Sequence[str]) -> bool:
     if claimed:
         return segment.block_id in claimed
     part = squeezed(segment.text)
-    return len(part) > 2 and (part in wanted or (len(part) > 5 and fuzz.partial_ratio(part, wanted) >= FUZZY_AT_LEAST))
+    return len(part) > 2 and (
+        part in wanted or (len(part) > 5 and fuzz.partial_ratio(part, wanted) >= FUZZY_AT_LEAST)
+    )

@@ -42,7 +42,12 @@ def _sum(rule: RuleSpec, values: Values) -> RuleResult:
     if not complete or len(known) < len(numbers):
         return RuleResult(rule.id, None, fields, "not all of its fields were read")
     total, wanted = sum(known[:-1], Decimal(0)), known[-1]
-    return RuleResult(rule.id, abs(total - wanted) <= Decimal(rule.tolerance), fields, f"{_added(known[:-1])} = {total}, printed {wanted}")
+    return RuleResult(
+        rule.id,
+        abs(total - wanted) <= Decimal(rule.tolerance),
+        fields,
+        f"{_added(known[:-1])} = {total}, printed {wanted}",
+    )
 
 
 def _added(numbers: list[Decimal]) -> str:
@@ -72,7 +77,11 @@ def _products(rule: RuleSpec, values: Values) -> tuple[RuleResult, ...]:
         for number in known[:-1]:
             made *= number
         holds = abs(made - known[-1]) <= Decimal(rule.tolerance)
-        results.append(RuleResult(rule.id, holds, fields, f"{' x '.join(map(str, known[:-1]))} = {made}, printed {known[-1]}"))
+        results.append(
+            RuleResult(
+                rule.id, holds, fields, f"{' x '.join(map(str, known[:-1]))} = {made}, printed {known[-1]}"
+            )
+        )
     return tuple(results)
 
 

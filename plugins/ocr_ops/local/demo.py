@@ -36,6 +36,8 @@ from ocr_ops.pipeline.listing import key_of, list_documents
 from ocr_ops.pipeline.workshop import Event, Workshop
 from ocr_ops.warehouse import DocumentLine, Warehouse
 
+TRY_SQL = "select name, party, document_date, total, currency, status, reasons from marts.documents;"
+
 BATCH_SIZE = 4
 """Small, so that the run has several batches to look at in the UI."""
 
@@ -181,7 +183,7 @@ def next_steps(machine: Machine, shown: Shown) -> str:
 [bold]{len(shown.lines)} documents, {shown.fresh} of them new, in {shown.seconds:.0f} s.[/bold] Postgres: {escape(machine.postgres.describe())}
 
 [bold]SQL[/bold]      eval "$(.venv/bin/ocr-ops db psql)"
-         select name, party, document_date, total, currency, status, reasons from marts.documents;
+         {TRY_SQL}
 [bold]look[/bold]     {escape(look)}
 [bold]why[/bold]      .venv/bin/ocr-ops audit show {escape(pictured or "NAME")}
 [bold]Airflow[/bold]  make up     (the run above is in the UI; make down stops everything)

@@ -114,7 +114,9 @@ async def extract_documents(shop: Workshop, order: Order, journeys: Sequence[Jou
     llm = shop.llm()
 
     async def one(journey: Journey) -> Journey:
-        journey = await steps.isolated(Stage.EXTRACT, journey, partial(steps.extract_fields, shop, llm, order))
+        journey = await steps.isolated(
+            Stage.EXTRACT, journey, partial(steps.extract_fields, shop, llm, order)
+        )
         journey = await steps.isolated(Stage.VALIDATE, journey, partial(steps.judge_fields, shop))
         shop.report(Event(Stage.EXTRACT, journey.name, 1, 1, str(journey.status or "judged")))
         return journey
@@ -139,7 +141,9 @@ def _fetch(shop: Workshop, digest: str) -> Batch:
     return from_json(Batch, shop.store.get(Digest(digest)))
 
 
-async def _side_by_side(one: Callable[[Journey], Coroutine[Any, Any, Journey]], journeys: Iterable[Journey]) -> list[Journey]:
+async def _side_by_side(
+    one: Callable[[Journey], Coroutine[Any, Any, Journey]], journeys: Iterable[Journey]
+) -> list[Journey]:
     gate = asyncio.Semaphore(DOCUMENTS_AT_ONCE)
 
     async def in_turn(journey: Journey) -> Journey:

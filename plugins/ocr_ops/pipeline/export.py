@@ -36,7 +36,9 @@ def export_files(store: AuditStore, artifacts: Mapping[str, str], folder: Path) 
 
 def picture_name(page: int, media_type: str) -> str:
     """Relative name under which a page's upright picture is exported, and the HTML refers to it."""
-    return f"page-{page}-upright" + {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}.get(media_type, "")
+    return f"page-{page}-upright" + {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}.get(
+        media_type, ""
+    )
 
 
 def _file_name(role: str) -> str:

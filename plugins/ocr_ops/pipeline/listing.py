@@ -34,7 +34,11 @@ def list_documents(shop: Workshop, folder: Path) -> Iterator[Journey]:
             first_with[digest] = journey.name
         yield journey
     for file in still_written:
-        waiting = Problem(Stage.FIND, ProblemKind.STILL_WRITTEN, "the file is still being written; it is left for the next run")
+        waiting = Problem(
+            Stage.FIND,
+            ProblemKind.STILL_WRITTEN,
+            "the file is still being written; it is left for the next run",
+        )
         yield Journey(file.path.as_uri(), file.name, file.size_bytes).quarantined(waiting)
 
 
@@ -44,10 +48,10 @@ def unknown(warehouse: Warehouse, journeys: Sequence[Journey]) -> list[Journey]:
     return [journey for journey in journeys if key_of(journey) not in known]
 
 
-def key_of(journey: Journey) -> Digest:
+def key_of(journey: Journey) -> str:
     """The warehouse's natural key of a document: its bytes, or its place where those are unknown or a repetition."""
     repeats = any(problem.kind is ProblemKind.DUPLICATE for problem in journey.problems)
-    return uri_key(journey.uri) if journey.source is None or repeats else journey.source.digest
+    return uri_key(journey.uri) if journey.source is None or repeats else str(journey.source.digest)
 
 
 def _journey(shop: Workshop, file: source.FoundFile) -> Journey:
@@ -69,12 +73,12 @@ def _with_bytes_kept(shop: Workshop, file: source.FoundFile, journey: Journey) -
     except OSError:
         return journey
     shop.store.put(data)
-    document = SourceDocument(journey.uri, journey.name, digest_of(data), "application/octet-stream", len(data))
+    document = SourceDocument(
+        journey.uri, journey.name, digest_of(data), "application/octet-stream", len(data)
+    )
     return replace(journey, source=document)
 
 
 def _duplicate(journey: Journey, original: str) -> Journey:
     detail = f"has the same bytes as {original}, which is loaded once"
     return journey.quarantined(Problem(Stage.FIND, ProblemKind.DUPLICATE, detail))
-
-

@@ -16,7 +16,9 @@ def outcome_of(shop: Workshop, journey: Journey) -> Outcome:
     """Gather what became of a document; stores its manifest and the pictures with evidence drawn in."""
     pages, record = load_pages(shop, journey), load_record(shop, journey)
     artifacts = _artifacts(shop, journey, pages, record)
-    versions = {reader.partition("/")[0]: reader.partition("/")[2] for reader in (record.readers if record else ())}
+    versions = {
+        reader.partition("/")[0]: reader.partition("/")[2] for reader in (record.readers if record else ())
+    }
     artifacts["manifest"] = shop.store.put(to_json(Manifest(journey.uri, journey.steps, versions)))
     return Outcome(
         uri=journey.uri,
@@ -53,7 +55,9 @@ def _artifacts(
     if opened_digest := journey.result("open"):
         opened = from_json(Opened, shop.store.get(opened_digest))
         roles |= {f"page/{page.image.number}/picture": page.image.digest for page in opened.pages}
-        roles |= {f"attachment/{number}": one.digest for number, one in enumerate(opened.attachments, start=1)}
+        roles |= {
+            f"attachment/{number}": one.digest for number, one in enumerate(opened.attachments, start=1)
+        }
     for page in pages:
         number = page.image.number
         roles |= {f"page/{number}/raw/{attempt}": raw for attempt, raw in enumerate(page.attempts, start=1)}
@@ -79,8 +83,12 @@ def _overlay(shop: Workshop, page: ReadPage, record: Record | None) -> Digest:
         if evidence.page == page.image.number
     }
     blocks = [[block.id, to_plain(block.boxes)] for block in page.blocks]
-    key = step_key("overlay", page=page.image.digest, blocks=blocks, marks=highlights, version=overlay.VERSION)
-    return shop.once(key, lambda: overlay.draw_overlay(shop.store.get(page.image.digest), page.blocks, highlights))
+    key = step_key(
+        "overlay", page=page.image.digest, blocks=blocks, marks=highlights, version=overlay.VERSION
+    )
+    return shop.once(
+        key, lambda: overlay.draw_overlay(shop.store.get(page.image.digest), page.blocks, highlights)
+    )
 
 
 def extras_of(shop: Workshop, outcome: Outcome) -> Extras:

@@ -10,15 +10,25 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 from traceback import extract_tb
 
 from ocr_ops import grounding, html_page, ocr, raster, source
-from ocr_ops.codec import from_json, step_key, to_json
+from ocr_ops.codec import from_json, step_key, to_json, to_plain
 from ocr_ops.engines import Engine
 from ocr_ops.errors import OcrOpsError, UnreadableDocument
 from ocr_ops.judge import decide
-from ocr_ops.model import Candidate, Digest, Problem, ProblemKind, RawPage, ReadPage, Record, Schema, Stage
+from ocr_ops.model import (
+    Candidate,
+    Digest,
+    Problem,
+    ProblemKind,
+    RawPage,
+    ReadPage,
+    Record,
+    Schema,
+    SourceDocument,
+    Stage,
+)
 from ocr_ops.pipeline.export import picture_name
 from ocr_ops.pipeline.journey import AUTO, Extracted, Journey, Opened, OpenedPage, Order, Rendered
 from ocr_ops.pipeline.workshop import Event, Workshop
@@ -47,7 +57,9 @@ async def isolated(stage: Stage, journey: Journey, step: Step) -> Journey:
         raise
     except Exception as problem:  # a decoder or a rule that breaks on one document must not stop the others
         place = extract_tb(problem.__traceback__)[-1]
-        log.warning("%s broke a step: %s at %s:%s", journey.uri, type(problem).__name__, place.name, place.lineno)
+        log.warning(
+            "%s broke a step: %s at %s:%s", journey.uri, type(problem).__name__, place.name, place.lineno
+        )
         detail = f"could not be processed: {type(problem).__name__} in {place.name}"
         done = journey.quarantined(Problem(stage, ProblemKind.ENGINE_FAILED, detail))
     return done.timed(stage, time.perf_counter() - started)
@@ -55,35 +67,40 @@ async def isolated(stage: Stage, journey: Journey, step: Step) -> Journey:
 
 async def open_document(shop: Workshop, journey: Journey) -> Journey:
     """Bytes -> pictures of pages and what the file itself says. Keeps the source, pictures and attachments."""
+    found = _source(journey)
+    key = step_key("open", source=found.digest, version=raster.VERSION, limits=to_plain(shop.settings.limits))
+    known = shop.store.find(key)
+    digest = known if known is not None else shop.keep(key, to_json(_open(shop, found)))
+    return journey.did("open", key, (found.digest,), digest)
+
+
+def _source(journey: Journey) -> SourceDocument:
     if journey.source is None:
         raise UnreadableDocument(ProblemKind.UNREADABLE_FILE, "the file could not be read")
-    limits = shop.settings.limits
-    key = step_key("open", source=journey.source.digest, version=raster.VERSION, limits=to_json(limits).decode())
-    digest = shop.store.find(key)
-    if digest is None:
-        data = _source_bytes(shop, journey)
-        shop.store.put(data)
-        with raster.open_document(journey.source, data, limits) as document:
-            pages, problems = [], list(document.problems)
-            for page in document.pages():
-                problems += page.problems
-                if page.image is None:
-                    continue
+    return journey.source
+
+
+def _open(shop: Workshop, found: SourceDocument) -> Opened:
+    data = _source_bytes(shop, found)
+    shop.store.put(data)
+    pages, problems = [], []
+    with raster.open_document(found, data, shop.settings.limits) as document:
+        problems += document.problems
+        for page in document.pages():
+            problems += page.problems
+            if page.image is not None:
                 shop.store.put(page.picture)
                 layer = shop.store.put(to_json(page.text_layer)) if page.text_layer else None
                 pages.append(OpenedPage(page.image, layer))
-            for attached in document.attached():
-                shop.store.put(attached)
-            opened = Opened(tuple(pages), document.attachments, tuple(problems))
-        digest = shop.keep(key, to_json(opened))
-    return journey.did("open", key, (journey.source.digest,), digest)
+        for attached in document.attached():
+            shop.store.put(attached)
+        return Opened(tuple(pages), document.attachments, tuple(problems))
 
 
-def _source_bytes(shop: Workshop, journey: Journey) -> bytes:
-    assert journey.source is not None
-    if shop.store.has(journey.source.digest):
-        return shop.store.get(journey.source.digest)
-    _, data = source.load_source(source.found(Path(journey.uri)), shop.settings.limits)
+def _source_bytes(shop: Workshop, found: SourceDocument) -> bytes:
+    if shop.store.has(found.digest):
+        return shop.store.get(found.digest)
+    _, data = source.load_source(source.found(found.uri), shop.settings.limits)
     return data
 
 
@@ -189,7 +206,8 @@ async def extract_fields(shop: Workshop, llm: LlmReader | None, order: Order, jo
     digest = shop.store.find(key)
     if digest is None:
         proposed = layout.read_layout(pages, schema)
-        candidates, attempts = [shop.store.put(to_json(proposed))], ()
+        candidates = [shop.store.put(to_json(proposed))]
+        attempts: tuple[Digest, ...] = ()
         if llm is not None:
             result = await llm.read(pages, schema, proposed)
             candidates.append(shop.store.put(to_json(result.candidate)))
@@ -216,7 +234,9 @@ async def judge_fields(shop: Workshop, journey: Journey) -> Journey:
         candidates = tuple(from_json(Candidate, shop.store.get(digest)) for digest in extracted.candidates)
         return to_json(decide.judge(schema, candidates, load_pages(shop, journey)))
 
-    key = step_key("judge", read=read, extracted=extracted_digest, schema=schema.fingerprint, judge=decide.VERSION)
+    key = step_key(
+        "judge", read=read, extracted=extracted_digest, schema=schema.fingerprint, judge=decide.VERSION
+    )
     return journey.did("judge", key, (read, extracted_digest, schema.fingerprint), shop.once(key, make))
 
 
@@ -230,5 +250,3 @@ def load_record(shop: Workshop, journey: Journey) -> Record | None:
     """The record of a document that was judged."""
     record = journey.result("judge")
     return from_json(Record, shop.store.get(record)) if record else None
-
-

@@ -88,5 +88,3 @@ class Workshop:
         digest = self.store.put(result)
         self.store.remember(key, digest)
         return digest
-
-
