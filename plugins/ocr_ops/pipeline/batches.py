@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -75,8 +76,8 @@ def load_batch(shop: Workshop, batch: str, *, run_id: str) -> dict[str, int]:
 def load_document(shop: Workshop, warehouse: Warehouse, journey: Journey, *, run_id: str) -> Outcome:
     """Load one document in one transaction; loading it again changes nothing."""
     outcome = outcome_of(shop, journey)
-    warehouse.load(outcome, run_id=run_id, loaded_at=now(), extras=extras_of(shop, outcome))
-    return outcome
+    loaded = warehouse.load(outcome, run_id=run_id, loaded_at=now(), extras=extras_of(shop, outcome))
+    return replace(outcome, status=loaded.status)
 
 
 def finish(shop: Workshop, run_id: str) -> RunSummary:
@@ -112,6 +113,8 @@ async def read_documents(shop: Workshop, order: Order, journeys: Sequence[Journe
 async def extract_documents(shop: Workshop, order: Order, journeys: Sequence[Journey]) -> list[Journey]:
     """Propose and judge the fields of documents, a few at a time, in the order given."""
     llm = shop.llm()
+    if llm is not None:
+        await llm.prepare()
 
     async def one(journey: Journey) -> Journey:
         journey = await steps.isolated(
