@@ -1,0 +1,88 @@
+"""What is wrong with a model's reply for one page, by the reply alone. Pure, linear in the reply's length.
+
+In: the reply as it came, the blocks parsed from it, whether the picture has ink. Out: problems of the READ stage.
+Replies of engines that do not generate text (`ReplyFormat.LINES`) cannot loop; equal lines are then printed lines.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+from ocr_ops.grounding import looks_stripped
+from ocr_ops.model import Block, Problem, ProblemKind, RawPage, ReplyFormat, Stage
+
+TAIL_CHARS = 12_000
+LEAST_REPEATS = 6
+LEAST_REPEATED_CHARS = 240
+LOOP_RATIO = 12.0
+"""Text that packs to less than a twelfth says little new. A table of 150 varied rows packs to a fifth, but 120 rows of
+the same product to a 26th: so this speaks only of replies that did not end by themselves."""
+LEAST_PACKED_CHARS = 1500
+
+CURABLE = frozenset({ProblemKind.CUT_OFF, ProblemKind.LOOP, ProblemKind.NO_TEXT})
+"""Problems that another try with another temperature may cure."""
+
+
+def reply_problems(raw: RawPage, blocks: Sequence[Block], has_ink: bool) -> tuple[Problem, ...]:
+    """Everything that is wrong with a reply; empty for a good one. `has_ink`: the picture is not blank."""
+    found: list[tuple[ProblemKind, str]] = []
+    if raw.reply_format is ReplyFormat.GROUNDING:
+        found += _generated_problems(raw)
+    if has_ink and not blocks and not raw.text.strip(" \n\t[]"):
+        found.append((ProblemKind.NO_TEXT, "nothing was read on a page that is not blank"))
+    return tuple(Problem(Stage.READ, kind, detail, page=raw.page) for kind, detail in found)
+
+
+def repeats_at_end(text: str) -> int:
+    """How often the last words of `text` stand there one after the other, exactly; 1 when they do not repeat.
+
+    Only the last `TAIL_CHARS` characters are looked at, and only a repetition of some length counts.
+    """
+    tail = text.rstrip()[-TAIL_CHARS:][::-1]
+    most = 1
+    for period, shared in enumerate(_shared_with_start(tail)):
+        length = period + shared
+        if period and length >= LEAST_REPEATED_CHARS and length // period >= LEAST_REPEATS:
+            most = max(most, length // period)
+    return most
+
+
+def packing_ratio(text: str) -> float:
+    """How many characters of the end of `text` go into one byte when packed; high for text that goes in circles."""
+    tail = text[-TAIL_CHARS:].encode()
+    return len(tail) / len(zlib.compress(tail, 6)) if len(tail) >= LEAST_PACKED_CHARS else 1.0
+
+
+def _generated_problems(raw: RawPage) -> list[tuple[ProblemKind, str]]:
+    found: list[tuple[ProblemKind, str]] = []
+    repeats = repeats_at_end(raw.text)
+    if raw.finish_reason == "repetition" or repeats > 1:
+        found.append((ProblemKind.LOOP, f"the reply ends in the same words {repeats} times over"))
+    elif raw.finish_reason == "length" and packing_ratio(raw.text) >= LOOP_RATIO:
+        found.append((ProblemKind.LOOP, "the end of the reply goes in circles"))
+    if raw.finish_reason == "length":
+        found.append((ProblemKind.CUT_OFF, "the reply was cut off before it was complete"))
+    elif raw.finish_reason not in ("stop", "repetition"):
+        found.append((ProblemKind.CUT_OFF, f"the reply ended early ({raw.finish_reason[:40]})"))
+    if looks_stripped(raw.text):
+        detail = (
+            "the reply came without its markup: the server drops special tokens, so cells and boxes are lost"
+        )
+        found.append((ProblemKind.MARKUP_STRIPPED, detail))
+    return found
+
+
+def _shared_with_start(text: str) -> list[int]:
+    """For every place of `text`, how many characters from there equal its beginning (Z function)."""
+    size = len(text)
+    shared = [0] * size
+    left = right = 0
+    for place in range(1, size):
+        length = min(right - place, shared[place - left]) if place < right else 0
+        while place + length < size and text[length] == text[place + length]:
+            length += 1
+        shared[place] = length
+        if place + length > right:
+            left, right = place, place + length
+    return shared
