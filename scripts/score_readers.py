@@ -103,9 +103,9 @@ def main() -> None:
         right: dict[str, list[bool]] = defaultdict(list)
         seconds, count, lines = 0.0, 0, [0, 0, 0]
         for document, pages in documents(path, asked.pages, asked.read, asked.half, asked.layout):
-            start = time.perf_counter()
+            start = time.process_time()
             candidate = read_layout(pages, load_schema(document["doc_type"]))
-            seconds, count = seconds + time.perf_counter() - start, count + len(pages)
+            seconds, count = seconds + time.process_time() - start, count + len(pages)
             values = {r.path: r.value for r in candidate.readings}
             if "line_items" not in " ".join(document.get("not_printed", ())):
                 lines = [a + b for a, b in zip(lines, items_right(document, values), strict=True)]
@@ -114,7 +114,7 @@ def main() -> None:
                 if not good and asked.wrong in (name, "all"):
                     print(f"  {document['id']} {name}: {truth!r} read as {value!r}")
         print(
-            f"{path.stem} {asked.read} {asked.half} {count} pages, {1000 * seconds / max(count, 1):.1f} ms a page"
+            f"{path.stem} {asked.read} {asked.half} {count} pages, {1000 * seconds / max(count, 1):.1f} ms CPU a page"
         )
         if lines[1]:
             print(f"  line totals        found {lines[0]} of {lines[1]}, proposed {lines[2]}")

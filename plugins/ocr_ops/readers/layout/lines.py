@@ -197,11 +197,17 @@ def _ends(row: Row, items: Sequence[Item], mark: DecimalMark) -> bool:
     said = concepts(row.text)
     amounts = [a for c in row.cells for a in find_amounts(c.text, mark) if a.looks_like_money]
     wordy = [c for c in row.cells if letters(c.text) >= 3]
+    if items and said & {"excl", "tax"} and len(amounts) == 1 and len(_plain_numbers(row, mark)) == 1:
+        return True
     return (
         bool(items)
         and bool(said & _END)
         and (len(amounts) <= 2 or not wordy or bool(concepts(wordy[0].text) & _END))
     )
+
+
+def _plain_numbers(row: Row, mark: DecimalMark) -> list[Amount]:
+    return [a for c in row.cells for a in find_amounts(c.text, mark) if not a.percent]
 
 
 def _is_header(row: Row) -> bool:

@@ -97,7 +97,7 @@ def _prose_kind(text: str, address: float) -> str:
         return "address"
     if lexicon.SLOGAN.search(text):
         return "slogan"
-    return "address" if address >= 1.5 else "text"
+    return "address" if address >= 1.5 and re.search(r"\d|,", text) else "text"
 
 
 def only_number(text: str) -> bool:

@@ -11,11 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+import numpy as np
+
 from ocr_ops.model import GRID_MAX, ReadPage
 from ocr_ops.segments import Segment, segments_of
 
 _WIDE_GAP = re.compile(r"\s{2,}")
 _MAX_SLOPE = 0.12
+_SLOPES = tuple(n / 200 for n in range(-14, 15))
 _MAX_CELLS = 6000
 _SLOPE_SAMPLE = 100
 
@@ -117,10 +120,8 @@ def runs(row: Row, gap: float) -> tuple[Cell, ...]:
 def _page(page: ReadPage, first: int) -> Page:
     width, height = float(page.image.size.width), float(page.image.size.height)
     cells = [cell for segment in segments_of(page.blocks)[:_MAX_CELLS] for cell in _cells(segment, page)]
-    slope = _slope(cells)
-    level = (
-        [replace(c, y1=c.y1 - slope * _mid(c), y2=c.y2 - slope * _mid(c)) for c in cells] if slope else cells
-    )
+    level = _levelled(cells, _coarse_slope(cells))
+    level = _levelled(level, _slope(level))
     line = median(c.height for c in level) if level else height / 60
     grouped = _group(level, line)
     rows = tuple(
@@ -144,6 +145,33 @@ def _cells(segment: Segment, page: ReadPage) -> Iterable[Cell]:
                 page.image.number, segment.score, segment.row,
             )  # fmt: skip
         place = gap.end() if gap else end
+
+
+def _levelled(cells: list[Cell], slope: float) -> list[Cell]:
+    if not slope:
+        return cells
+    return [replace(c, y1=c.y1 - slope * _mid(c), y2=c.y2 - slope * _mid(c)) for c in cells]
+
+
+def _coarse_slope(cells: Sequence[Cell]) -> float:
+    """The slope at which the cells fall on the fewest lines, 0 unless it is clearly better than level."""
+    if len(cells) < 8:
+        return 0.0
+    middles = np.array([c.middle for c in cells])
+    across = np.array([_mid(c) for c in cells])
+    bin_height = max(float(np.median([c.height for c in cells])) * 0.5, 1.0)
+    fit = {slope: _crowding(middles - slope * across, bin_height) for slope in _SLOPES}
+    best = max(_SLOPES, key=lambda slope: (fit[slope], -abs(slope)))
+    return best if fit[best] > 1.15 * fit[0.0] else 0.0
+
+
+def _crowding(heights: np.ndarray[tuple[int, ...], np.dtype[np.float64]], bin_height: float) -> float:
+    """How much the cells share lines: the mean of squared counts over two offset rulings."""
+    total = 0.0
+    for offset in (0.0, 0.5):
+        places = np.floor(heights / bin_height + offset).astype(np.int64)
+        total += float((np.bincount(places - places.min()) ** 2).sum())
+    return total / len(heights)
 
 
 def _mid(cell: Cell) -> float:

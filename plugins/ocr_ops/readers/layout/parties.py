@@ -90,8 +90,9 @@ def _labelled(pages: Sequence[Page], field: FieldSpec | None, labels: LabelSet) 
 def _at_label(page: Page, place: int, row: Row, at: int, field: FieldSpec, labels: LabelSet) -> Party | None:
     cell = row.cells[at]
     head, _, rest = cell.text.partition(":")
-    match = labels.match(head).get(field.path)
-    if match is None or match.score < 0.85:
+    matches = labels.match(head)
+    match = matches.get(field.path)
+    if match is None or match.score < 0.85 or any(m.score > match.score for m in matches.values()):
         return None
     right = row.cells[at + 1] if at + 1 < len(row.cells) else None
     if letters(rest) >= 3 and not _NOT_A_NAME.search(rest):
