@@ -13,15 +13,16 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx2
-from openai import AsyncOpenAI, OpenAIError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
 from ocr_ops.errors import TransientError
 from ocr_ops.model_faults import RequestRefused, ServerBusy, ServerFailed, fault_of
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
 
 QUESTION_TIMEOUT_S = 10.0
 """For the small questions: which models, which version."""
@@ -120,6 +121,10 @@ class ChatServer:
         return About(models, version)
 
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None, timeout_s: float) -> str:
+        # importing openai takes most of a second, which who never meets a model server need not wait for
+        import httpx2
+        from openai import OpenAIError
+
         client = self._session().client
         options: Any = {"timeout": httpx2.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))}
         try:
@@ -138,6 +143,9 @@ class ChatServer:
         return self._open
 
     def _new_client(self) -> AsyncOpenAI:
+        import httpx2
+        from openai import AsyncOpenAI
+
         limits = httpx2.Limits(
             max_connections=self._connections,
             max_keepalive_connections=self._connections,
@@ -155,12 +163,15 @@ class ChatServer:
         )
 
 
-def patience(tries: int, backoff_s: float) -> AsyncRetrying:
-    """Try again what a `TransientError` stopped: doubling waits with jitter, and what a busy server asked for."""
+def patience(tries: int, backoff_s: float, *, for_server: bool = True) -> AsyncRetrying:
+    """Try again what a `TransientError` stopped: doubling waits with jitter, and what a busy server asked for.
+
+    `for_server` False: the wait a server asked for is kept by whoever chooses servers, so another may be asked sooner.
+    """
 
     def wait_s(state: RetryCallState) -> float:
         problem = state.outcome.exception() if state.outcome else None
-        asked = problem.retry_after_s if isinstance(problem, ServerBusy) else 0.0
+        asked = problem.retry_after_s if for_server and isinstance(problem, ServerBusy) else 0.0
         # jitter spreads callers, it guards nothing
         return max(asked, random.uniform(0.5, 1.0) * min(backoff_s * 2 ** (state.attempt_number - 1), 30.0))  # noqa: S311
 

@@ -7,11 +7,12 @@ The server's words are cut short, and a key is never repeated.
 
 from __future__ import annotations
 
-from typing import Any
-
-from openai import APIConnectionError, APIResponseValidationError, APIStatusError, APITimeoutError
+from typing import TYPE_CHECKING, Any
 
 from ocr_ops.errors import ModelBusy, ModelRefused, ModelUnreachable, OcrOpsError
+
+if TYPE_CHECKING:
+    from openai import APIStatusError
 
 LONGEST_COMPLAINT = 200
 LONGEST_REST_S = 60.0
@@ -71,6 +72,9 @@ class ServerBusy(ModelBusy):
 
 def fault_of(problem: Exception, server: str, secret: str = "") -> OcrOpsError:
     """Our error for what went wrong with a request to `server` (a name fit for logs)."""
+    # importing openai takes most of a second, which who never meets a model server need not wait for
+    from openai import APIConnectionError, APIResponseValidationError, APIStatusError, APITimeoutError
+
     if isinstance(problem, APIStatusError):
         complaint = complaint_of(problem.body, secret)
         return _status_fault(problem, server, complaint)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import fake_model_server as fake
 from fake_model_server import STALL, Entry, FakeModelServer, reply
@@ -32,9 +35,14 @@ from ocr_ops.readers.llm_answer import (
     proposed_values,
     request_schema,
 )
-from ocr_ops.schemas import load_schema
+from ocr_ops.schemas import load_schema, violations
 
 RECEIPT = load_schema("receipt")
+NAMES = {
+    *RECEIPT.document["properties"],
+    *RECEIPT.document["properties"]["line_items"]["items"]["properties"],
+    "other",
+}
 GOOD = {
     "merchant_name": "BOOK TA-K",
     "date": "2018-12-25",
@@ -412,13 +420,19 @@ def test_unknown_fields_are_dropped_and_named() -> None:
 
 
 def test_rows_without_a_value_leave_no_gap() -> None:
-    rows = [{"description": None}, {"description": "A", "line_total": "x"}, "B", {"description": "C"}]
+    rows = [
+        {"description": None},
+        {"quantity": "x"},
+        {"description": "A", "line_total": "x"},
+        "B",
+        {"description": "C"},
+    ]
 
     answer = answer_from(json.dumps({"line_items": rows}), RECEIPT)
 
     found = {reading.path: reading.value for reading in answer.readings}
     assert found == {"/line_items/0/description": "A", "/line_items/1/description": "C"}
-    assert any("/line_items/2" in fault for fault in answer.faults)
+    assert any("/line_items/3" in fault for fault in answer.faults)
 
 
 def test_list_that_is_none_is_a_fault_and_null_is_not() -> None:
@@ -453,3 +467,27 @@ def test_proposal_is_a_plain_record() -> None:
 def test_hostile_reply_with_many_braces_is_given_up_soon() -> None:
     assert json_object("{" * 200_000) is None
     assert json_object('{"a": ' * 50_000) is None
+
+
+@given(text=st.text(alphabet='{}[]":,0.19eE-\\\nabN`total /', max_size=60))
+def test_answer_is_read_whatever_text_it_is(text: str) -> None:
+    answer = answer_from(text, RECEIPT)
+
+    assert answer.understood or answer.faults
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(sorted(NAMES)), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(value=JSON)
+def test_every_reading_of_any_json_fits_the_schema(value: Any) -> None:
+    answer = answer_from(json.dumps(value), RECEIPT)
+
+    relaxed = replace(RECEIPT, document={**RECEIPT.document, "required": []})
+    assert violations(relaxed, proposed_values(answer.readings)) == ()

@@ -51,7 +51,8 @@ class VllmEngine:
         self._max_tokens = max_tokens
         self._timeout_s = timeout_s
         self._tries = tries
-        self._backoff_s = rest_s / 2
+        # short: what failed rests in the fleet, and another server may be free
+        self._backoff_s = rest_s / 20
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -81,7 +82,7 @@ class VllmEngine:
         await self._fleet.close()
 
     async def _ask(self, page: PageImage, picture: bytes, *, temperature: float) -> RawPage:
-        async for attempt in patience(self._tries, self._backoff_s):
+        async for attempt in patience(self._tries, self._backoff_s, for_server=False):
             with attempt:
                 return await self._ask_once(page, picture, temperature)
         raise AssertionError("patience ends with a reply or an error")

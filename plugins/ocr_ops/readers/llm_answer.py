@@ -102,7 +102,7 @@ def answer_from(text: str, schema: Schema) -> Answer:
     bad = {path for path, _ in misfits}
     faults += misfits
     return Answer(
-        readings=tuple(reading for reading in readings if reading.path not in bad),
+        readings=tuple(_renumbered([reading for reading in readings if reading.path not in bad])),
         faults=tuple(f"{path}: {what}" for path, what in faults[:MOST_FAULTS]),
         problems=_problems(faults, unknown),
     )
