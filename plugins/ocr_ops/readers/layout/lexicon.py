@@ -68,12 +68,12 @@ _GLUED: dict[str, tuple[str, ...]] = {
 }
 
 COMPANY = re.compile(
-    r"(?<![A-Za-z])(?:s[deob]n\.? ?[.,]? ?[b3d]h[do]|bhd|gmbh|mbh|kgaa|(?<!\d)(?<!\d )kg|ohg|e\. ?k|ug|ag|ltd|limited|llc|llp|inc|corp|co\. ?kg|plc|pte|pvt|sarl|sas|s\.a\.?r\.?l|s\.a|eurl|b\.?v|n\.?v|s\.?r\.?l|s\.?p\.?a|s\.l|e\. ?v)(?![A-Za-z])\.?"
+    r"(?<![A-Za-z])(?:s[deob]n\.? ?[.,]? ?[b3d]h[do]|bhd|gmbh|mbh|kgaa|(?-i:(?<!\d)(?<!\d )KG)|ohg|e\. ?k|(?-i:UG|AG)|ltd|limited|llc|llp|inc|corp|co\. ?kg|plc|pte|pvt|sarl|sas|s\.a\.?r\.?l|s\.a|eurl|b\.?v|n\.?v|s\.?r\.?l|s\.?p\.?a|s\.l|e\. ?v)(?![A-Za-z])\.?"
     r"|[s5] ?/ ?b(?![a-z])|(?<![a-z])sb(?= ?\()|有限公司|株式会社",
     re.IGNORECASE,
 )
 TRADE = re.compile(
-    r"(?<![a-z])(?:enterprise|trading|restaurant|restoran|cafe|store|stores|mart|hardware|bakery|confectionery|kedai|pharmacy|farmasi|apotheke|supermarket|market|markt|hotel|stationers?|"
+    r"(?<![a-z])(?:enterprise|trading|restaurant|restoran|cafe|store|stores|mart|hardware|bakery|confectionery|kedai|pharmacy|farmasi|apotheke|supermarket|market|markt|hotel|stationers?|stationery|"
     r"bookstores?|services?|holdings?|industries|group|company|shop|supplies|kopitiam|seafood|electrical|machinery|motor|food|foods|mini ?market|pasar|syarikat|perniagaan|baeckerei|backerei|drogerie|tankstelle)(?![a-z])",
     re.IGNORECASE,
 )
@@ -90,6 +90,50 @@ REGION = re.compile(
     r"(?<![a-z])(?:selangor|johor|bahru|kuala ?lumpur|wilayah|persekutuan|pulau|penang|pinang|perak|pahang|melaka|kedah|kelantan|terengganu|sabah|sarawak|negeri|sembilan|darul|ehsan|takzim|petaling|jaya|shah|alam|puchong|klang|"
     r"subang|cheras|kepong|ampang|seremban|ipoh|malaysia|d\.e|singapore|deutschland|germany|france|italia|espana|nederland|india|china|usa|bhd\.? ?centre)(?![a-z])",
     re.IGNORECASE,
+)
+PLACE_WORDS = (
+    "malaysia",
+    "selangor",
+    "lumpur",
+    "persekutuan",
+    "perindustrian",
+    "kawasan",
+    "bandar",
+    "ground",
+    "petaling",
+    "section",
+    "seksyen",
+    "persiaran",
+    "lorong",
+    "kampung",
+    "singapore",
+    "street",
+    "avenue",
+    "industrial",
+    "shopping",
+    "centre",
+)
+TRADE_WORDS = (
+    "hardware",
+    "stationery",
+    "restaurant",
+    "restoran",
+    "enterprise",
+    "trading",
+    "confectionery",
+    "electrical",
+    "supermarket",
+    "bakery",
+    "machinery",
+    "pharmacy",
+    "bookstores",
+    "holdings",
+    "industries",
+    "services",
+    "seafood",
+    "malaysia",
+    "supplies",
+    "apotheke",
 )
 PHONE = re.compile(
     r"(?<![a-z])(?:tel|te1|tei|telp|telephone|telefon|phone|hp|h/p|fax|telefax|mobile|mobil|whatsapp|hotline|careline|call|fon|tlf|contact|customer service|enquiry|enquiries|inquiries|tél)(?![a-z])"
@@ -119,7 +163,7 @@ PLACE_GLUED = re.compile(
 )
 TITLE = re.compile(
     r"^\W*(?:simplified |copy |duplicate |original |cash |sales |official )*(?:tax ?invo[il]ce|invo[il]ce|receipt|cash bill|bill|kassenbon|rechnung|quittung|kundenbeleg|beleg|facture|factuur|factura|fattura|guest check|cash sales?|"
-    r"official receipt|tax|copy|original|duplicate|reprint|order|welcome.*|willkommen.*|thank ?you.*|table.*|counter.*|take ?away|dine ?in|credit note|gutschrift|delivery order|statement|customer copy|merchant copy|self collect|bill to.*)\W*(?:\(.*\))?$",
+    r"official receipt|tax|gst|copy|original|duplicate|reprint|order|welcome.*|willkommen.*|thank ?you.*|table.*|counter.*|take ?away|dine ?in|credit note|gutschrift|delivery order|statement|customer copy|merchant copy|self collect|bill to.*)\W*(?:\(.*\))?$",
     re.IGNORECASE,
 )
 SLOGAN = re.compile(

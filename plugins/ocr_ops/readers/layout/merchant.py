@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rapidfuzz.distance import Levenshtein
+
 from ocr_ops.grammar.dates import find_dates
 from ocr_ops.grammar.numbers import find_amounts
 from ocr_ops.grammar.words import digits, letters, squeeze
@@ -17,6 +19,7 @@ from ocr_ops.readers.layout.page import Cell, Page, runs
 
 _HEAD_ROWS = 26
 _MAX_ADDRESS_LINES = 7
+_COUNTRY_LAST = re.compile(r"(?:malaysia|singapore|deutschland|germany|france)\W*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,8 @@ def head_lines(page: Page) -> tuple[Line, ...]:
         for cell in runs(row, 1.6 * page.line):
             if letters(cell.text) + digits(cell.text) >= 2:
                 lines.append(Line(cell, line_kind(cell.text), len(lines)))
-        if (
-            len(lines) > 3
-            and sum(a.looks_like_money for a in find_amounts(row.text))
-            and row.y1 > page.height * 0.12
-        ):
+        priced = any(a.looks_like_money for a in find_amounts(row.text)) and address_score(row.text) < 2
+        if priced and len(lines) > 3 and row.y1 > page.height * 0.12:
             break
     return tuple(lines)
 
@@ -77,7 +77,7 @@ def line_kind(text: str) -> str:
         return kind
     if only_number(text):
         return "number"
-    if find_dates(text) or (lexicon.META_LINE.search(text) and address < 2 and not company):
+    if find_dates(text) or (lexicon.META_LINE.search(text) and not company and _place_score(text) < 2):
         return "meta"
     if company and address < 3:
         return "name"
@@ -103,6 +103,11 @@ def _prose_kind(text: str, address: float) -> str:
 def only_number(text: str) -> bool:
     """Whether a line is a registration number and no more."""
     return bool(lexicon.REG_NUMBER.fullmatch(text.strip())) or letters(text) <= 2
+
+
+def _place_score(text: str) -> float:
+    """`address_score` without the word "No", which invoice numbers have too."""
+    return address_score(re.sub(r"\bno\b", " ", text, flags=re.IGNORECASE))
 
 
 def address_score(text: str) -> float:
@@ -147,15 +152,24 @@ def _name_score(line: Line, lines: Sequence[Line], place: int, first_address: in
         return 0.0
     text = line.text
     score = 4.0 if line.kind == "name" else (1.0 if line.kind == "text" else -2.0)
-    score += 1.5 - 0.25 * place
+    score += 1.5 - (0.25 if not _leads_to_address(lines, place) else 0.1) * place
     score += 0.8 * bool(lexicon.TRADE.search(text))
     score += 1.5 * min(max(line.cell.height / usual - 1.0, 0), 1.0)
     score += 1.0 * (place < first_address) - 4.0 * (place > first_address + 1)
     following = lines[place + 1].kind if place + 1 < len(lines) else ""
-    score += 1.5 * (following == "address") + 1.0 * (following == "number")
+    score += 2.0 * _leads_to_address(lines, place) + 1.0 * (following == "number")
+    score -= 2.0 * (line.kind == "text" and address_score(text) >= 1.5)
     score -= 1.5 * (letters(text) < 3) + 1.0 * (len(text) > 50) + 1.5 * bool(lexicon.SLOGAN.search(text))
     ocr = line.cell.score
     return score - (2.0 * (0.9 - ocr) * 5 if ocr is not None and ocr < 0.9 else 0.0)
+
+
+def _leads_to_address(lines: Sequence[Line], place: int) -> bool:
+    """Whether the next line that is not a number is part of an address."""
+    if any(line.kind == "address" for line in lines[:place]) or address_score(lines[place].text) >= 1.5:
+        return False
+    following = next((line for line in lines[place + 1 :] if line.kind not in ("number", "tax")), None)
+    return following is not None and following.kind == "address"
 
 
 def _joined_name(lines: Sequence[Line], place: int) -> tuple[str, list[int]]:
@@ -175,12 +189,17 @@ def _joined_name(lines: Sequence[Line], place: int) -> tuple[str, list[int]]:
 
 def _ends_a_name(lines: Sequence[Line]) -> bool:
     text = " ".join(line.text for line in lines)
-    if text.count(")") > text.count("("):
+    if text.count(")") > text.count("(") or _NEVER_FIRST.match(text):
         return True
     company = lexicon.COMPANY.search(lines[0].text)
     head = lines[0].text[: company.start()] if company else lines[0].text
     rest = re.sub(r"\W|\bco\b|\(m\)", "", lexicon.TRADE.sub("", head), flags=re.IGNORECASE)
     return letters(rest) < 3 if company or lexicon.TRADE.search(head) else False
+
+
+_NEVER_FIRST = re.compile(
+    r"(?:enterprise|trading|holdings|industries|supplies|sdn|bhd|co\.)(?![a-z])", re.IGNORECASE
+)
 
 
 def _begins(line: Line, following: Line) -> bool:
@@ -211,7 +230,7 @@ def clean_name(text: str) -> str:
     else:
         text = re.sub(r"\s*[(\[{]\s*[A-Z]{0,3}\d[\w\- /]*[)\]}]?.*$", "", text, flags=re.IGNORECASE)
         text = re.sub(r"\s+[A-Z]{0,2}\d{5,}\s?-?\s?[A-Z]?\s*$", "", text)
-    return text.strip(" -–:;,*=_~|#<")
+    return respelled(text.strip(" -–:;,*=_~|#<"), lexicon.TRADE_WORDS)
 
 
 _SDN_BHD = re.compile(r"\bS[DOBE]N\.? ?[BD3]H[DO]\b", re.IGNORECASE)
@@ -246,16 +265,16 @@ def _address(lines: Sequence[Line], start: int) -> Found | None:
             if line.kind in ("text", "slogan") and len(pending) < 1 and not lexicon.TITLE.match(line.text):
                 pending.append(line)
             elif line.kind == "number":
-                continue
+                picked += [line] if re.fullmatch(r"\W*\d{5}\W*", line.text) else []
             else:
                 break
-        if len(picked) >= _MAX_ADDRESS_LINES:
+        if len(picked) >= _MAX_ADDRESS_LINES or (picked and _COUNTRY_LAST.search(picked[-1].text)):
             break
     if not picked:
         return None
     text = ", ".join(clean_address(line.text) for line in picked)
     strength = sum(address_score(line.text) for line in picked)
-    if strength < 2.5:
+    if strength < 2.0:
         return None
     return Found(text, tuple(dict.fromkeys(line.cell.block for line in picked)), min(strength / 8, 1.0))
 
@@ -266,4 +285,22 @@ def clean_address(text: str) -> str:
     phone = re.search(r"\b(?:tel|phone|hp|fax)\b\s*[:.]?\s*[+\d]", text, re.IGNORECASE)
     if phone:
         text = text[: phone.start()]
-    return text.strip(" ,;:-*=_~|")
+    return respelled(text.strip(" ,;:-*=_~|"), lexicon.PLACE_WORDS)
+
+
+def respelled(text: str, known: tuple[str, ...]) -> str:
+    """Words of six letters or more that are one letter away from a known word, written as that word."""
+    return _LONG_WORD.sub(lambda m: _known_spelling(m.group(), known), text)
+
+
+_LONG_WORD = re.compile(r"[^\W\d_]{6,}")
+
+
+def _known_spelling(word: str, known: tuple[str, ...]) -> str:
+    lower = word.lower()
+    if lower in known:
+        return word
+    near = [k for k in known if Levenshtein.distance(lower, k, score_cutoff=1) == 1 and len(k) == len(word)]
+    if len(near) != 1:
+        return word
+    return near[0].upper() if word.isupper() else near[0].capitalize() if word[0].isupper() else near[0]
