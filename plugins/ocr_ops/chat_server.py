@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import math
 import random
 import time
@@ -71,6 +72,7 @@ class ChatServer:
         self._connections = connections
         self._open: _Session | None = None
         parts = urlsplit(self._url)
+        self._is_local = parts.hostname in ("localhost", "127.0.0.1", "::1")
         self.name = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
     async def chat(self, body: Mapping[str, Any], *, timeout_s: float) -> Completion:
@@ -151,8 +153,10 @@ class ChatServer:
             max_keepalive_connections=self._connections,
             keepalive_expiry=KEEP_ALIVE_S,
         )
-        # no redirects: a key and a document go to the server that was named and to no other
-        http_client = httpx2.AsyncClient(limits=limits, follow_redirects=False)
+        # at DEBUG the client logs whole requests, and documents do not belong in logs
+        logging.getLogger("openai").setLevel(logging.INFO)
+        # no redirects: a key and a document go to the server that was named and to no other; no proxy stands before loopback
+        http_client = httpx2.AsyncClient(limits=limits, follow_redirects=False, trust_env=not self._is_local)
         return AsyncOpenAI(
             base_url=self._url,
             api_key=self._api_key or "none",

@@ -68,6 +68,7 @@ thousands marks: "1234.50". Copy digits exactly as printed.
 - Dates are YYYY-MM-DD, times HH:MM or HH:MM:SS, currencies three-letter ISO 4217 codes.
 - Lists have one entry per printed line, in printed order."""
 
+_TABLE = re.compile(r"<t(?:able|r|d|h)[\s>]", re.IGNORECASE)
 _ROW_END = re.compile(r"</tr\s*>", re.IGNORECASE)
 _CELL_END = re.compile(r"</t[dh]\s*>", re.IGNORECASE)
 _TAG = re.compile(r"<[a-zA-Z/][^<>]{0,200}>")
@@ -157,7 +158,7 @@ def _block_data(block: Block) -> str:
 
 def _words(text: str) -> str:
     """A table's cells between bars instead of tags, which would only cost tokens; other text as it is."""
-    if "<t" not in text.lower():
+    if not _TABLE.search(text):
         return text.strip()
     rows = _CELL_END.sub(" | ", _ROW_END.sub("\n", text))
     lines = (" ".join(line.split()).strip(" |") for line in html.unescape(_TAG.sub("", rows)).split("\n"))

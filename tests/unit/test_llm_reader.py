@@ -361,6 +361,25 @@ def test_orders_printed_on_a_document_reach_the_model_only_as_escaped_data() -> 
     assert user.count("</document>") == user.count("<schema>") == 1
 
 
+def test_documents_and_keys_stay_out_of_the_logs(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+
+    with FakeModelServer([fake.queue_full(), reply(json.dumps(GOOD))]) as server:
+        correct(server, api_key="key-1")
+
+    assert caplog.records
+    assert "TA-K" not in caplog.text and "key-1" not in caplog.text
+
+
+def test_local_server_is_reached_past_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+
+    with FakeModelServer([reply(json.dumps(GOOD))]) as server:
+        [result] = correct(server)
+
+    assert values(result)["/total"] == "9.00"
+
+
 def test_numbers_written_as_json_numbers_keep_their_digits() -> None:
     text = '{"total": 1234567890123.10, "tax_total": 0.1, "receipt_number": 4711, "line_items": [{"quantity": 2}]}'
 

@@ -95,6 +95,12 @@ def test_table_is_told_in_rows_and_bars() -> None:
     assert "Tea &amp; cake | 2\nTotal | 9.00</b>" in document
 
 
+def test_words_in_angle_brackets_that_are_no_table_stay() -> None:
+    document, _ = document_data([read_page(1, "<total> 9.00")], 1000)
+
+    assert "&lt;total&gt; 9.00" in document
+
+
 def test_pages_that_do_not_fit_are_left_out_whole_and_named() -> None:
     pages = [read_page(number, "x" * 300) for number in (1, 2, 3)]
 
