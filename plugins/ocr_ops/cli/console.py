@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,8 +25,17 @@ from ocr_ops.model import Outcome, Problem, Stage, Status
 from ocr_ops.pipeline.workshop import Event, Report
 from ocr_ops.warehouse import DocumentLine
 
-OUT = Console()
-ERR = Console(stderr=True)
+WIDE = 180
+"""Columns where there is no terminal to ask, so that tables in files and logs are not folded."""
+
+
+def _console(stream: TextIO) -> Console:
+    unknown = not stream.isatty() and "COLUMNS" not in os.environ
+    return Console(stderr=stream is sys.stderr, width=WIDE if unknown else None)
+
+
+OUT = _console(sys.stdout)
+ERR = _console(sys.stderr)
 
 STYLES = {
     Status.ACCEPTED: "green",

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ocr_ops.cli.console import OUT, line_row, outcome_table
+from ocr_ops.cli.console import ERR, OUT, line_row, outcome_table
 from ocr_ops.local import demo as demonstration
 from ocr_ops.local import stack
 from ocr_ops.local.machine import PROJECT, Machine
@@ -33,17 +33,29 @@ def demo(
 
 def up(
     port: Annotated[
-        int, typer.Option("--port", help="Port of the Airflow UI; the next free one when it is taken.")
-    ] = 8080,
+        int | None,
+        typer.Option("--port", help="Port of the Airflow UI; unset: the last one, or the next that is free."),
+    ] = None,
 ) -> None:
     """Start Airflow on localhost: UI, scheduler, DAG processor, triggerer, and the embedded Postgres.
 
     The scheduled DAG then watches var/landing: put documents there and they are loaded within a minute or two.
     """
     machine = Machine.from_env(os.environ)
-    OUT.print(stack.up(machine, port), markup=True, highlight=False)
+    with ERR.status("starting") as status:
+        url = stack.up(machine, port, lambda sentence: status.update(sentence))
+    user, password = machine.airflow.login
+    OUT.print(
+        f"Airflow  {url}   user {user}, password {password}\n"
+        f"landing  {machine.landing}   put documents here, or trigger ingest_folder in the UI\n"
+        f"stop     make down",
+        markup=False,
+        highlight=False,
+    )
 
 
 def down() -> None:
     """Stop what `up` and `demo` started, the embedded Postgres included. Data stays."""
-    OUT.print(stack.down(Machine.from_env(os.environ)))
+    with ERR.status("stopping") as status:
+        stopped = stack.down(Machine.from_env(os.environ), lambda sentence: status.update(sentence))
+    ERR.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")

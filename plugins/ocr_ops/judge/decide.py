@@ -42,6 +42,10 @@ DERIVED = frozenset({Kind.CURRENCY})
 """Kinds that may be concluded from the document as a whole (a country, a tax id) without standing in one place."""
 
 
+MONTH_FIRST = frozenset({"USD", "CAD", "PHP", None})
+"""Currencies of countries that write month/day; None: the document names no currency."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """The reading that won for one field, with its evidence and the readers that proposed the same value."""
@@ -255,7 +259,8 @@ def _date_doubt(spec: FieldSpec, one: Chosen, printed: int, paper: Paper) -> str
     if one.reading.score >= SURE_READING:
         return None
     if any(d.iso == one.reading.value and not d.sure for d in dates) and not any(d.sure for d in dates):
-        return f"{_name(spec)} could be read day first or month first"
+        if paper.currency in MONTH_FIRST:
+            return f"{_name(spec)} could be read day first or month first"
     if len(distinct) > 1 and printed < 2:
         return f"the document prints {len(distinct)} dates and only one of them once is {_name(spec)}"
     return None

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 
 from rapidfuzz import fuzz
 
-from ocr_ops.grammar.currency import currency_of
+from ocr_ops.grammar.currency import currency_of, guess_currency
 from ocr_ops.grammar.dates import DateOrder, date_order, find_dates, find_times
 from ocr_ops.grammar.numbers import DecimalMark, decimal_mark, find_amounts
 from ocr_ops.grammar.words import fold
@@ -46,13 +46,14 @@ class Paper:
     segments: tuple[tuple[int, Segment], ...]
     mark: DecimalMark
     order: DateOrder
+    currency: str | None
 
 
 def paper_of(pages: Sequence[ReadPage]) -> Paper:
     """Lay out what was read for searching."""
     segments = tuple((page.image.number, segment) for page in pages for segment in segments_of(page.blocks))
     texts = [segment.text for _, segment in segments]
-    return Paper(segments, decimal_mark(texts), date_order(texts))
+    return Paper(segments, decimal_mark(texts), date_order(texts), guess_currency(texts))
 
 
 def places_of(paper: Paper, kind: Kind, value: str) -> tuple[Place, ...]:

@@ -93,7 +93,7 @@ def _run_dag(machine: Machine, folder: Path, doc_type: str, documents: int) -> N
     progress_file.unlink(missing_ok=True)
     env = stack.airflow_environment(machine, folder) | {"OCR_OPS_PROGRESS_FILE": str(progress_file)}
     conf = {"folder": str(folder), "doc_type": doc_type, "batch_size": BATCH_SIZE}
-    command = [stack.airflow_command(), "dags", "test", "ingest_folder", "--conf", json.dumps(conf)]
+    command = [machine.airflow.command, "dags", "test", "ingest_folder", "--conf", json.dumps(conf)]
     with (
         log_file.open("wb") as log,
         subprocess.Popen(command, env=env, cwd=machine.project, stdout=log, stderr=log) as process,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from ocr_ops import warehouse
@@ -32,6 +31,17 @@ def airflow_environment(machine: Machine, *folders: Path) -> dict[str, str]:
     return machine.airflow.env() | ours
 
 
-def airflow_command() -> str:
-    """The `airflow` of the environment this code runs in."""
-    return str(Path(sys.executable).with_name("airflow"))
+def up(machine: Machine, port: int | None, progress: services.Progress) -> str:
+    """Prepare everything and start Airflow's services; returns the UI's URL."""
+    prepare(machine)
+    return services.up(machine.airflow, port, env=airflow_environment(machine), progress=progress)
+
+
+def down(machine: Machine, progress: services.Progress) -> tuple[str, ...]:
+    """Stop Airflow's services and the embedded Postgres; returns the names of what ran."""
+    stopped = services.down(machine.airflow, progress=progress) if (machine.var / "airflow").is_dir() else ()
+    server = machine.postgres
+    if not server.is_running():
+        return stopped
+    server.stop()
+    return (*stopped, "postgres")

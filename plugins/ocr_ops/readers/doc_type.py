@@ -11,6 +11,9 @@ from ocr_ops.segments import segments_of
 NARROW = 1.9
 """Height over width from which a first page is a till roll rather than a sheet of paper."""
 
+SHAPE_SAYS, SHEET_SAYS = 4.0, 1.0
+"""What the shape counts beside words (a long word counts 2): a till roll is seldom anything else, a sheet may be all."""
+
 
 def choose(pages: Sequence[ReadPage], schemas: Sequence[Schema]) -> Schema:
     """The schema whose words speak loudest; the first one where none says anything."""
@@ -25,8 +28,11 @@ def _loudness(schema: Schema, text: str) -> float:
 
 
 def _shape(schema: Schema, pages: Sequence[ReadPage]) -> float:
-    if not pages:
+    wanted = schema.document.get("x-page-shape")
+    if not pages or wanted is None:
         return 0.0
     size = pages[0].image.size
     narrow = size.height / size.width >= NARROW
-    return 4.0 if (schema.doc_type == "receipt") == narrow else 0.0
+    if narrow:
+        return SHAPE_SAYS if wanted == "narrow" else -SHAPE_SAYS
+    return 0.0 if wanted == "narrow" else SHEET_SAYS
