@@ -16,7 +16,7 @@ from itertools import accumulate
 from ocr_ops.model import Block, GridBox
 from ocr_ops.table_cells import Cell, is_pipe_rule, table_pieces
 
-_HEADING = re.compile(r"\s{0,3}#{1,6}\s+(?=\S)")
+_HEADING = re.compile(r"\A\s{0,3}#{1,6}\s+(?=\S)")
 _BOLD = re.compile(r"(?<!\*)\*\*(?=[^\s*])([^*]+)(?<=[^\s*])\*\*(?!\*)")
 _PIPES = re.compile(r"[ \t]*\|[ \t]*")
 _CENTRE = re.compile(r"</?center>", re.IGNORECASE)
