@@ -126,7 +126,9 @@ def airflow_settings(env: Mapping[str, str]) -> Settings:
     merged = dict(env)
     for name, settings_of in _CONNECTIONS.items():
         if not env.get(_DECIDED_BY[name]) and (connection := _connection(name)) is not None:
-            merged.update({key: value for key, value in settings_of(connection).items() if value and not env.get(key)})
+            merged.update(
+                {key: value for key, value in settings_of(connection).items() if value and not env.get(key)}
+            )
     return Settings.from_env(merged)
 
 
@@ -155,7 +157,9 @@ _CONNECTIONS: dict[str, Any] = {
         "OCR_OPS_LLM_API_KEY": c.password,
         "OCR_OPS_LLM_MODEL": c.extra_dejson.get("model", ""),
     },
-    "ocr_ops_warehouse": lambda c: {"OCR_OPS_DATABASE_URL": c.get_uri().replace("postgres://", "postgresql+psycopg://")},
+    "ocr_ops_warehouse": lambda c: {
+        "OCR_OPS_DATABASE_URL": c.get_uri().replace("postgres://", "postgresql+psycopg://")
+    },
 }
 _DECIDED_BY = {
     "ocr_ops_vllm": "OCR_OPS_OCR_URLS",

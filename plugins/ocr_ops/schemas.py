@@ -37,7 +37,9 @@ def load_schema(doc_type: str, version: int | None = None, folder: Path = FOLDER
     versions = _versions(folder / doc_type)
     if not versions or (version is not None and version not in versions):
         known = ", ".join(doc_types(folder)) or "none"
-        raise UnknownSchema(f"there is no document type {doc_type!r} (version {version or 'newest'}); known: {known}")
+        raise UnknownSchema(
+            f"there is no document type {doc_type!r} (version {version or 'newest'}); known: {known}"
+        )
     number = version or max(versions)
     return _checked(doc_type, number, versions[number], folder / "meta.schema.json")
 
@@ -123,4 +125,6 @@ def _check_pointers(schema: Schema) -> None:
         used = (*rule.sum, *rule.product, *rule.not_after, *((rule.equals,) if rule.equals else ()))
         unknown = [pointer for pointer in used if pointer not in known]
         if unknown:
-            raise UnknownSchema(f"rule {rule.id} of {schema.doc_type} names fields that do not exist: {', '.join(unknown)}")
+            raise UnknownSchema(
+                f"rule {rule.id} of {schema.doc_type} names fields that do not exist: {', '.join(unknown)}"
+            )

@@ -11,7 +11,11 @@ def test_a_noun_survives_the_trip_through_json():
 
 
 def test_canonical_json_does_not_depend_on_the_order_of_keys():
-    assert canonical_json({"b": 1, "a": [2, "ü"]}) == '{"a":[2,"ü"],"b":1}'.encode() == canonical_json({"a": [2, "ü"], "b": 1})
+    assert (
+        canonical_json({"b": 1, "a": [2, "ü"]})
+        == '{"a":[2,"ü"],"b":1}'.encode()
+        == canonical_json({"a": [2, "ü"], "b": 1})
+    )
 
 
 def test_json_that_does_not_fit_says_where():

@@ -62,7 +62,9 @@ def test_a_difference_of_rounding_is_tolerated():
 def test_cents_are_added_exactly():
     cents = {f"/line_items/{row}/line_total": "0.10" for row in range(30)}
 
-    (result,) = [r for r in check_rules(INVOICE, {"/net_total": "3.00"} | cents) if r.rule == "lines_make_net"]
+    (result,) = [
+        r for r in check_rules(INVOICE, {"/net_total": "3.00"} | cents) if r.rule == "lines_make_net"
+    ]
 
     assert result.holds
     assert "3.00, printed 3.00" in result.detail

@@ -42,12 +42,16 @@ def test_there_are_good_and_bad_examples_of_every_type():
     assert kinds == {(name, verdict) for name in doc_types() for verdict in ("good", "bad")}
 
 
-@pytest.mark.parametrize("path", [p for p in EXAMPLES if p.name.startswith("good")], ids=lambda p: f"{p.parts[-3]}-{p.stem}")
+@pytest.mark.parametrize(
+    "path", [p for p in EXAMPLES if p.name.startswith("good")], ids=lambda p: f"{p.parts[-3]}-{p.stem}"
+)
 def test_good_example_fits(path: Path):
     assert violations(load_schema(path.parents[1].name), json.loads(path.read_text())) == ()
 
 
-@pytest.mark.parametrize("path", [p for p in EXAMPLES if p.name.startswith("bad")], ids=lambda p: f"{p.parts[-3]}-{p.stem}")
+@pytest.mark.parametrize(
+    "path", [p for p in EXAMPLES if p.name.startswith("bad")], ids=lambda p: f"{p.parts[-3]}-{p.stem}"
+)
 def test_bad_example_is_refused(path: Path):
     assert violations(load_schema(path.parents[1].name), json.loads(path.read_text()))
 

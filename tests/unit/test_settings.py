@@ -40,7 +40,11 @@ def test_every_wrong_setting_is_named_at_once():
 
 
 def test_keys_and_the_database_url_stay_out_of_the_representation():
-    env = {"OCR_OPS_LLM_API_KEY": "sesame-1", "OCR_OPS_OCR_API_KEY": "sesame-2", "OCR_OPS_DATABASE_URL": "postgresql://sesame-3"}
+    env = {
+        "OCR_OPS_LLM_API_KEY": "sesame-1",
+        "OCR_OPS_OCR_API_KEY": "sesame-2",
+        "OCR_OPS_DATABASE_URL": "postgresql://sesame-3",
+    }
 
     assert "sesame" not in repr(Settings.from_env(env))
 

@@ -258,9 +258,9 @@ def _date_doubt(spec: FieldSpec, one: Chosen, printed: int, paper: Paper) -> str
     distinct = {d.iso for d in dates}
     if one.reading.score >= SURE_READING:
         return None
-    if any(d.iso == one.reading.value and not d.sure for d in dates) and not any(d.sure for d in dates):
-        if paper.currency in MONTH_FIRST:
-            return f"{_name(spec)} could be read day first or month first"
+    unsure = any(d.iso == one.reading.value and not d.sure for d in dates) and not any(d.sure for d in dates)
+    if unsure and paper.currency in MONTH_FIRST:
+        return f"{_name(spec)} could be read day first or month first"
     if len(distinct) > 1 and printed < 2:
         return f"the document prints {len(distinct)} dates and only one of them once is {_name(spec)}"
     return None

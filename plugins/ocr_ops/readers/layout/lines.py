@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from ocr_ops.grammar.numbers import Amount, DecimalMark, find_amounts
 from ocr_ops.grammar.words import letters
-from ocr_ops.model import FieldSpec, Kind, Reading, Schema
+from ocr_ops.model import Kind, Reading, Schema
 from ocr_ops.readers.layout.labels import LabelSet
 from ocr_ops.readers.layout.lexicon import concepts
 from ocr_ops.readers.layout.page import Cell, Page, Row
@@ -68,45 +68,39 @@ class _Columns:
         return [name for name, kind in self.kinds.items() if kind in kinds]
 
 
-def read_lines(
-    pages: Sequence[Page], schema: Schema, mark: DecimalMark
-) -> tuple[tuple[Item, ...], tuple[Reading, ...]]:
-    """The items of the first array of `schema`, and their readings with pointers into the record."""
+def find_items(pages: Sequence[Page], schema: Schema, mark: DecimalMark) -> tuple[Item, ...]:
+    """The rows that look like items of the first array of `schema`; not yet checked against any total."""
+    columns = _columns_of(schema)
+    if columns is None:
+        return ()
+    return _table_items(pages, columns, mark) or _plain_items(pages, columns, mark)
+
+
+def read_lines(items: Sequence[Item], schema: Schema, totals: Iterable[Decimal]) -> tuple[Reading, ...]:
+    """Readings with pointers into the record, for items that add up to one of `totals` or multiply out one by one."""
+    columns = _columns_of(schema)
+    if columns is None or not items:
+        return ()
+    total = sum((i.amount for i in items if i.amount is not None), Decimal(0))
+    fits = any(abs(total - t) <= _TOLERANCE for t in totals)
+    if not fits and 2 * sum(i.sure for i in items) < len(items):
+        return ()
+    return tuple(_readings(items, columns.prefix, 0.85 if fits else 0.5))
+
+
+def _columns_of(schema: Schema) -> _Columns | None:
     fields = [f for f in schema.fields if "/*/" in f.path]
     if not fields:
-        return (), ()
-    columns = _columns_of(fields)
-    printed = {
-        a.value for page in pages for row in page.rows for c in row.cells for a in find_amounts(c.text, mark)
-    }
-    items = _table_items(pages, columns, mark) or _plain_items(pages, columns, mark)
-    items = _summed(items, printed)
-    return items, tuple(_readings(items, columns.prefix))
-
-
-def _columns_of(fields: Sequence[FieldSpec]) -> _Columns:
+        return None
     prefix = fields[0].path.split("/*/")[0]
     own = [f for f in fields if f.path.startswith(f"{prefix}/*/")]
     return _Columns(prefix, {f.path.rsplit("/", 1)[1]: f.kind for f in own}, LabelSet(own))
 
 
-def _summed(items: tuple[Item, ...], printed: set[Decimal]) -> tuple[Item, ...]:
-    """Items marked sure when their totals add up to an amount that is printed; plain items that do not are dropped."""
-    amounts = [i.amount for i in items if i.amount is not None]
-    total = sum(amounts, Decimal(0))
-    fits = len(amounts) > 1 and any(abs(total - p) <= _TOLERANCE for p in printed)
-    single = len(amounts) == 1
-    if fits:
-        return tuple(replace(i, sure=True) for i in items)
-    return items if single or 2 * sum(i.sure for i in items) >= len(items) > 0 else ()
-
-
-def _readings(items: Sequence[Item], prefix: str) -> Iterable[Reading]:
+def _readings(items: Sequence[Item], prefix: str, score: float) -> Iterable[Reading]:
     for number, item in enumerate(items):
         for name, value in item.values.items():
-            yield Reading(
-                f"{prefix}/{number}/{name}", value.text, value.raw, value.blocks, 0.85 if item.sure else 0.5
-            )
+            yield Reading(f"{prefix}/{number}/{name}", value.text, value.raw, value.blocks, score)
 
 
 def _table_items(pages: Sequence[Page], columns: _Columns, mark: DecimalMark) -> tuple[Item, ...]:

@@ -11,7 +11,7 @@ from ocr_ops.grammar.numbers import decimal_mark
 from ocr_ops.model import Candidate, Kind, Reading, ReadPage, Schema
 from ocr_ops.readers.layout.amounts import all_money
 from ocr_ops.readers.layout.lexicon import concepts
-from ocr_ops.readers.layout.lines import read_lines
+from ocr_ops.readers.layout.lines import find_items, read_lines
 from ocr_ops.readers.layout.merchant import read_merchant
 from ocr_ops.readers.layout.numbers_beside import read_identifiers, read_words
 from ocr_ops.readers.layout.page import Page, lay_out
@@ -30,17 +30,18 @@ def read_layout(pages: Sequence[ReadPage], schema: Schema) -> Candidate:
     currency = guess_currency(texts)
     mark = decimal_mark(texts)
     money = all_money(laid, mark)
-    items, lines = read_lines(laid, schema, mark)
+    items = find_items(laid, schema, mark)
     sum_of_lines = sum((i.amount for i in items if i.amount is not None), Decimal(0)) if items else None
     hint: DateOrder = "mdy" if currency == "USD" else "dmy"
     dates = read_dates(laid, schema, date_order(texts, hint))
+    totals = read_totals(money, schema, _summary_row(laid), sum_of_lines)
     readings = [
         *dates,
         *read_times(laid, schema, dates),
-        *read_totals(money, schema, _summary_row(laid), sum_of_lines),
+        *totals,
         *read_identifiers(laid, schema),
         *read_words(laid, schema),
-        *lines,
+        *read_lines(items, schema, [Decimal(r.value) for r in totals]),
         *_currency(laid, schema, currency),
         *_merchant(laid, schema),
         *read_parties(laid, schema),

@@ -5,39 +5,17 @@ In: all money of a document, the schema's money fields outside tables and its su
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 from ocr_ops.model import Kind, Reading, Schema
 from ocr_ops.readers.layout.amounts import Money
 from ocr_ops.readers.layout.labels import LabelSet
 from ocr_ops.readers.layout.lexicon import concepts
+from ocr_ops.readers.layout.sums import ENOUGH, Facts, Parts, Scored, best_parts, with_remainders
 
 _TOP = 7
-_CENT = Decimal("0.01")
-_ENOUGH = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The three fields of a sum rule `net + tax = gross`."""
-
-    net: str
-    tax: str
-    gross: str
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """One amount as one field's value. `own` is the label's share of the score."""
-
-    money: Money
-    score: float
-    own: float = 0.0
 
 
 def sum_parts(schema: Schema) -> Parts | None:
@@ -59,58 +37,15 @@ def read_totals(
     parts = sum_parts(schema)
     facts = Facts.of(money, summary_row, lines_sum)
     scored = {f.path: _ranked(f.path, money, labels, parts, facts) for f in fields}
-    chosen: dict[str, Scored] = _best_parts(scored, parts, facts) if parts else {}
+    chosen: dict[str, Scored] = (
+        best_parts(with_remainders(scored, parts, money), parts, facts) if parts else {}
+    )
     for field in fields:
         if not parts or field.path not in (parts.net, parts.tax, parts.gross):
             top = scored[field.path][:1]
-            if top and top[0].score >= _ENOUGH:
+            if top and top[0].score >= ENOUGH:
                 chosen[field.path] = top[0]
     return tuple(_reading(path, best) for path, best in chosen.items())
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What holds for the document as a whole."""
-
-    repeats: Counter[Decimal]
-    largest: Decimal
-    paid: frozenset[Decimal]
-    change: frozenset[Decimal]
-    roundings: frozenset[Decimal]
-    line_height: float
-    rows: int
-    summary_row: int
-    cash_row: int
-    lines_sum: Decimal | None
-    cents: bool
-
-    @staticmethod
-    def of(money: Sequence[Money], summary_row: int | None, lines_sum: Decimal | None) -> Facts:
-        """Gather them from all amounts."""
-        real = [m for m in money if m.amount.looks_like_money]
-        words = [(m, _words_of(m)) for m in real]
-        plain = [m.value for m, w in words if not w & {"cash", "change"}]
-        heights = sorted(m.cell.height for m in real) or [1.0]
-        rows = max((m.row for m in money), default=0) + 1
-        return Facts(
-            repeats=Counter(m.value for m in real),
-            largest=max(plain, default=Decimal(0)),
-            paid=frozenset(m.value for m, w in words if "cash" in w),
-            change=frozenset(m.value for m, w in words if "change" in w),
-            roundings=frozenset(
-                m.value for m, w in words if "round" in w and abs(m.value) < Decimal("0.1") and m.value
-            ),
-            line_height=heights[len(heights) // 2],
-            rows=rows,
-            summary_row=rows if summary_row is None else summary_row,
-            cash_row=min((m.row for m, w in words if "cash" in w and m.row > rows * 0.3), default=rows),
-            lines_sum=lines_sum,
-            cents=sum(m.amount.decimals == 2 for m in real) >= 2,
-        )
-
-
-def _words_of(money: Money) -> frozenset[str]:
-    return concepts(money.label or money.near or "")
 
 
 def _ranked(
@@ -231,42 +166,6 @@ def _gross_shape(item: Money, facts: Facts) -> float:
     if facts.lines_sum is not None and abs(facts.lines_sum - value) <= Decimal("0.05"):
         score += 0.5
     return score - 1.8 * (item.row > facts.summary_row)
-
-
-def _best_parts(scored: dict[str, list[Scored]], parts: Parts, facts: Facts) -> dict[str, Scored]:
-    """The best combination of net, tax and gross: their own scores, and a bonus when they add up."""
-    options = [[None, *scored[p]] for p in (parts.net, parts.tax, parts.gross)]
-    best: tuple[float, tuple[Scored | None, ...]] = (-math.inf, (None, None, None))
-    for combination in itertools.product(*options):
-        value = _combined(combination, facts)
-        if value > best[0]:
-            best = (value, combination)
-    names = (parts.net, parts.tax, parts.gross)
-    return {name: item for name, item in zip(names, best[1], strict=True) if item is not None}
-
-
-def _combined(combination: tuple[Scored | None, ...], facts: Facts) -> float:
-    net, tax, gross = combination
-    score = sum(
-        (item.score - _ENOUGH if item is not gross else item.score * 1.5 - 1.0)
-        for item in combination
-        if item is not None
-    )
-    if net and gross and abs(net.money.value) > abs(gross.money.value) + Decimal("0.05"):
-        score -= 3.0
-    if tax and net and abs(tax.money.value) > abs(net.money.value) * Decimal("0.4"):
-        score -= 3.0
-    if tax and gross and abs(tax.money.value) >= abs(gross.money.value) and gross.money.value:
-        score -= 3.0
-    if net and tax and gross:
-        gap = abs(net.money.value + tax.money.value - gross.money.value)
-        if gap <= _CENT or any(abs(gap - abs(r)) <= _CENT for r in facts.roundings):
-            score += 2.0 if tax.money.value else 0.5
-        elif gap <= Decimal("0.05"):
-            score += 1.2
-        else:
-            score -= 1.0
-    return score
 
 
 def _reading(path: str, best: Scored) -> Reading:
