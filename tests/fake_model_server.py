@@ -168,10 +168,12 @@ class FakeModelServer:
         *,
         models: Sequence[tuple[str, int]] | None = (("served-model", 8192),),
         version: str | None = "0.32.0",
+        about_delay_s: float = 0.0,
     ) -> None:
         self.script = list(script)
         self.models = models
         self.version = version
+        self.about_delay_s = about_delay_s
         self.chats: list[Seen] = []
         self.others: list[Seen] = []
         self.aborted = 0
@@ -245,7 +247,8 @@ class FakeModelServer:
             return entry(seen.body) if callable(entry) else entry
         self.others.append(seen)
         if seen.path == "/v1/models" and self.models is not None:
-            return _json({"data": [{"id": name, "max_model_len": length} for name, length in self.models]})
+            listed = [{"id": name, "max_model_len": length} for name, length in self.models]
+            return _json({"data": listed}, delay_s=self.about_delay_s)
         if seen.path == "/version" and self.version is not None:
             return _json({"version": self.version})
         return _json({"detail": "Not Found"}, 404)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import math
 import random
 import time
@@ -153,8 +152,6 @@ class ChatServer:
             max_keepalive_connections=self._connections,
             keepalive_expiry=KEEP_ALIVE_S,
         )
-        # at DEBUG the client logs whole requests, and documents do not belong in logs
-        logging.getLogger("openai").setLevel(logging.INFO)
         # no redirects: a key and a document go to the server that was named and to no other; no proxy stands before loopback
         http_client = httpx2.AsyncClient(limits=limits, follow_redirects=False, trust_env=not self._is_local)
         return AsyncOpenAI(

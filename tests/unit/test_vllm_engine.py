@@ -181,6 +181,40 @@ def test_cancelled_page_aborts_its_request() -> None:
     assert (len(server.chats), server.aborted) == (1, 1)
 
 
+def test_page_cancelled_while_the_server_introduces_itself_harms_no_other() -> None:
+    async def go(server: FakeModelServer) -> str:
+        reader = engine(server.url)
+        first, second = (asyncio.create_task(reader.read(page(n), PICTURE)) for n in (1, 2))
+        while not server.others:
+            await asyncio.sleep(0.01)
+        first.cancel()
+        text = (await second).text
+        await reader.close()
+        return text
+
+    with FakeModelServer([reply(GOOD)], about_delay_s=0.2) as server:
+        assert asyncio.run(go(server)) == GOOD
+
+    assert [seen.path for seen in server.others] == ["/v1/models", "/version"]
+
+
+def test_engine_closed_early_leaves_nothing_behind() -> None:
+    async def go(server: FakeModelServer) -> None:
+        reader = engine(server.url)
+        task = asyncio.create_task(reader.read(page(), PICTURE))
+        while not server.others:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await reader.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    with FakeModelServer([reply(GOOD)], about_delay_s=5.0) as server:
+        asyncio.run(go(server))
+
+    assert server.chats == []
+
+
 def test_no_more_than_the_limit_is_in_flight_on_a_server() -> None:
     with FakeModelServer([reply(GOOD, delay_s=0.03)]) as server:
         raws = read(engine(server.url, in_flight=3), [page(n) for n in range(1, 13)])
@@ -206,6 +240,22 @@ def test_one_of_three_servers_dead_loses_no_page_and_asks_nothing_twice() -> Non
 
     assert list(range(1, 21)) == [raw.page for raw in raws]
     assert len(first.chats) + len(second.chats) == 20
+
+
+def test_pages_are_spread_evenly_while_there_is_room_everywhere() -> None:
+    slow = reply(GOOD, delay_s=0.2)
+    with FakeModelServer([slow]) as first, FakeModelServer([slow]) as second:
+        read(engine(first.url, second.url, in_flight=10), [page(n) for n in range(1, 7)])
+
+    assert (len(first.chats), len(second.chats)) == (3, 3)
+
+
+def test_server_that_failed_is_left_alone_while_it_rests() -> None:
+    with FakeModelServer([fake.engine_dead()]) as broken, FakeModelServer([reply(GOOD)]) as sound:
+        raws = read(engine(broken.url, sound.url, in_flight=2, rest_s=20.0), [page(n) for n in range(1, 21)])
+
+    assert (len(raws), len(sound.chats)) == (20, 20)
+    assert 1 <= len(broken.chats) <= 2
 
 
 def test_server_that_comes_back_is_used_again() -> None:
