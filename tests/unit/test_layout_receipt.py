@@ -265,3 +265,35 @@ def test_picture_of_nothing_like_a_receipt_gives_no_total() -> None:
 
     assert "/total" not in found
     assert "/date" not in found
+
+
+def test_parts_of_a_table_of_tax_by_rate_are_not_the_receipts_net_and_tax() -> None:
+    found = read(
+        ((380, 30, "Musterladen GmbH"), (60, 230, "Summe EUR"), (800, 230, "8,83"), (60, 330, "MWST"), (300, 330, "Netto"),
+         (500, 330, "MWST-Betrag"), (800, 330, "Brutto"), (60, 355, "A 7,00%"), (300, 355, "6,59"), (500, 355, "0,46"), (800, 355, "7,05"),
+         (60, 380, "B 19,00%"), (300, 380, "1,50"), (500, 380, "0,28"), (800, 380, "1,78"))
+    )  # fmt: skip
+
+    assert found["/total"] == "8.83"
+    assert "/subtotal" not in found
+    assert "/tax_total" not in found
+
+
+def test_sum_row_of_a_table_of_tax_by_rate_is_the_receipts_net_and_tax() -> None:
+    found = read(
+        ((380, 30, "Musterladen GmbH"), (60, 230, "zu zahlen"), (800, 230, "19,77"), (60, 330, "MWST%"), (300, 330, "MWST"), (500, 330, "Netto"),
+         (800, 330, "Brutto"), (60, 355, "A 7 %"), (300, 355, "0,58"), (500, 355, "8,22"), (800, 355, "8,80"), (60, 380, "B 19 %"),
+         (300, 380, "1,75"), (500, 380, "9,22"), (800, 380, "10,97"), (60, 405, "Summe"), (300, 405, "2,33"), (500, 405, "17,44"), (800, 405, "19,77"))
+    )  # fmt: skip
+
+    assert (found["/subtotal"], found["/tax_total"], found["/total"]) == ("17.44", "2.33", "19.77")
+
+
+def test_net_and_tax_that_do_not_make_the_total_are_not_proposed_together() -> None:
+    found = read(
+        ((300, 40, "KEDAI SATU"), (60, 300, "Subtotal"), (800, 300, "20.00"), (60, 330, "GST 6%"), (800, 330, "0.60"),
+         (60, 360, "Grand total"), (800, 360, "25.00"), (60, 390, "Cash"), (800, 390, "25.00"))
+    )  # fmt: skip
+
+    assert found["/total"] == "25.00"
+    assert not {"/subtotal", "/tax_total"} <= found.keys()

@@ -63,6 +63,7 @@ class Facts:
     cash_row: int
     lines_sum: Decimal | None
     cents: bool
+    rate_rows: frozenset[int]
 
     @staticmethod
     def of(money: Sequence[Money], summary_row: int | None, lines_sum: Decimal | None) -> Facts:
@@ -86,11 +87,39 @@ class Facts:
             cash_row=min((m.row for m, w in words if "cash" in w and m.row > rows * 0.3), default=rows),
             lines_sum=lines_sum,
             cents=sum(m.amount.decimals == 2 for m in real) >= 2,
+            rate_rows=_rate_rows(real, max(plain, default=Decimal(0))),
         )
 
 
 def _words_of(money: Money) -> frozenset[str]:
     return concepts(money.label or money.near or "")
+
+
+def _rate_rows(money: Sequence[Money], most: Decimal) -> frozenset[int]:
+    """Rows of a table of tax by rate that show one rate of several: their amounts are parts, never the whole.
+
+    The row whose gross is the largest amount of the document (`most`), or what the others add up to, is the whole.
+    """
+    rows: dict[int, list[Decimal]] = {}
+    for item in money:
+        rows.setdefault(item.row, []).append(item.value)
+    sums = {row: whole for row, values in rows.items() if (whole := _whole_of(values)) is not None}
+    if len(set(sums.values())) < 2:
+        return frozenset()
+    largest = max(sums.values(), key=abs)
+    parts = set(sums.values()) - {largest}
+    adds_up = largest == most or abs(sum(parts, Decimal(0)) - largest) <= _NEAR
+    return frozenset(row for row, whole in sums.items() if not (adds_up and whole == largest))
+
+
+def _whole_of(values: Sequence[Decimal]) -> Decimal | None:
+    """The amount on a line that two others of the line, net and tax, add up to."""
+    if not 3 <= len(values) <= 8:
+        return None
+    for net, tax in itertools.combinations(values, 2):
+        if net and tax and abs(net) != abs(tax) and net + tax in values:
+            return net + tax
+    return None
 
 
 def best_parts(scored: dict[str, list[Scored]], parts: Parts, facts: Facts) -> dict[str, Scored]:

@@ -16,6 +16,7 @@ from ocr_ops.readers.layout.lexicon import concepts
 from ocr_ops.readers.layout.sums import ENOUGH, Facts, Parts, Scored, best_parts, with_remainders
 
 _TOP = 7
+_LONGEST_AMOUNT = 14
 
 
 def sum_parts(schema: Schema) -> Parts | None:
@@ -52,12 +53,9 @@ def _ranked(
     path: str, money: Sequence[Money], labels: LabelSet, parts: Parts | None, facts: Facts
 ) -> list[Scored]:
     found: list[Scored] = []
+    part = parts is not None and path in (parts.net, parts.tax)
     for item in money:
-        if (
-            item.amount.percent
-            or (facts.cents and not item.amount.looks_like_money)
-            or len(item.amount.text) > 14
-        ):
+        if not _may_be_total(item, facts) or (part and item.row in facts.rate_rows):
             continue
         own = _label_score(path, item, labels, parts)
         if own <= 0 and not (parts and path == parts.gross):
@@ -67,6 +65,11 @@ def _ranked(
             score += _gross_shape(item, facts)
         found.append(Scored(item, score, own))
     return _one_per_value(sorted(found, key=lambda s: -s.score))
+
+
+def _may_be_total(item: Money, facts: Facts) -> bool:
+    written = item.amount.looks_like_money or not facts.cents
+    return written and not item.amount.percent and len(item.amount.text) <= _LONGEST_AMOUNT
 
 
 def _one_per_value(ranked: list[Scored]) -> list[Scored]:
