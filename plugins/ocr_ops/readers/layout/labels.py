@@ -54,9 +54,11 @@ class LabelSet:
         }
         self._labels = tuple(Label(path, words, squeeze(words)) for path, words in texts if words)
         self._squeezed = [label.squeezed for label in self._labels]
-        self._by_size: dict[int, dict[int, str]] = {}
-        for place, text in enumerate(self._squeezed):
-            self._by_size.setdefault(len(text), {})[place] = text
+        self._by_size: dict[int, tuple[list[str], list[Label]]] = {}
+        for label in self._labels:
+            texts_of_size, labels_of_size = self._by_size.setdefault(len(label.squeezed), ([], []))
+            texts_of_size.append(label.squeezed)
+            labels_of_size.append(label)
         self._seen: dict[str, dict[str, LabelMatch]] = {}
 
     def match(self, text: str) -> dict[str, LabelMatch]:
@@ -97,11 +99,11 @@ class LabelSet:
             same_words = folded.count(" ") == label.words.count(" ")
             if len(label.squeezed) > _SHORT and (same_words or abs(len(dense) - len(label.squeezed)) <= 1):
                 yield LabelMatch(label.path, ratio / 100 * 0.97, label.words, len(folded))
-        for size, texts in self._by_size.items() if len(dense) <= _LONGEST_GLUED else ():
+        for size, (texts, labels) in self._by_size.items() if len(dense) <= _LONGEST_GLUED else ():
             if _GLUED <= size < len(dense):
                 found = process.extract(dense[:size], texts, scorer=fuzz.ratio, score_cutoff=84, limit=4)
                 for _, ratio, place in found:
-                    label = self._labels[place]
+                    label = labels[place]
                     score = ratio / 100 * 0.85 * _share(size, len(dense))
                     yield LabelMatch(label.path, score, label.words, _end_of(folded, size))
 

@@ -27,14 +27,13 @@ class _Offer:
     blocks: tuple[str, ...]
 
 
-def read_identifiers(pages: Sequence[Page], schema: Schema) -> tuple[Reading, ...]:
+def read_identifiers(pages: Sequence[Page], schema: Schema, labels: LabelSet) -> tuple[Reading, ...]:
     """Readings for all labelled identifiers outside tables."""
     fields = [f for f in schema.fields if f.kind in _LABELLED and "*" not in f.path]
-    all_labels = LabelSet(f for f in schema.fields if "*" not in f.path)
     readings: list[Reading] = []
     taken: set[str] = set()
     for field in fields:
-        offers = [o for page in pages for row in page.rows for o in _row_offers(page, row, field, all_labels)]
+        offers = [o for page in pages for row in page.rows for o in _row_offers(page, row, field, labels)]
         if field.kind is Kind.IDENTIFIER and field.critical:
             words = tuple(
                 {squeeze(t) for texts in field.labels.values() for t in texts if 6 < len(squeeze(t)) < 13}
@@ -180,13 +179,12 @@ def _unlabelled(pages: Sequence[Page], field: FieldSpec) -> list[_Offer]:
     return offers
 
 
-def read_words(pages: Sequence[Page], schema: Schema) -> tuple[Reading, ...]:
+def read_words(pages: Sequence[Page], schema: Schema, labels: LabelSet) -> tuple[Reading, ...]:
     """Readings for labelled text fields without a role: the words to the right, or the label itself beside an amount."""
     fields = [f for f in schema.fields if f.kind is Kind.TEXT and not f.role and "*" not in f.path]
-    all_labels = LabelSet(f for f in schema.fields if "*" not in f.path)
     readings = []
     for field in fields:
-        offers = [o for page in pages for row in page.rows for o in _word_offers(row, field, all_labels)]
+        offers = [o for page in pages for row in page.rows for o in _word_offers(row, field, labels)]
         best = max(offers, key=lambda r: r.score, default=None)
         if best:
             readings.append(best)

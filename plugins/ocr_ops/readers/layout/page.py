@@ -20,7 +20,7 @@ _WIDE_GAP = re.compile(r"\s{2,}")
 _MAX_SLOPE = 0.12
 _SLOPES = tuple(n / 200 for n in range(-14, 15))
 _MAX_CELLS = 6000
-_SLOPE_SAMPLE = 100
+_SLOPE_SAMPLE = 50
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,12 +53,11 @@ class Party:
     address: Found | None
 
 
-def read_parties(pages: Sequence[Page], schema: Schema) -> tuple[Reading, ...]:
+def read_parties(pages: Sequence[Page], schema: Schema, labels: LabelSet) -> tuple[Reading, ...]:
     """Readings for the seller and buyer roles of a document type."""
     roles = {f.role: f for f in schema.fields if f.role}
     if not roles.keys() & {"seller_name", "buyer_name", "seller_address", "buyer_address"} or not pages:
         return ()
-    labels = LabelSet(f for f in schema.fields if "*" not in f.path)
     buyer = _labelled(pages, roles.get("buyer_name"), labels) or _window(pages[0])
     seller = _labelled(pages, roles.get("seller_name"), labels)
     seller = _fuller(_seller(pages, buyer) if seller is None else seller, pages)

@@ -10,6 +10,7 @@ from ocr_ops.grammar.dates import DateOrder, date_order
 from ocr_ops.grammar.numbers import decimal_mark
 from ocr_ops.model import Candidate, Kind, Reading, ReadPage, Schema
 from ocr_ops.readers.layout.amounts import all_money
+from ocr_ops.readers.layout.labels import LabelSet
 from ocr_ops.readers.layout.lexicon import concepts
 from ocr_ops.readers.layout.lines import find_items, read_lines
 from ocr_ops.readers.layout.merchant import read_merchant
@@ -35,16 +36,17 @@ def read_layout(pages: Sequence[ReadPage], schema: Schema) -> Candidate:
     hint: DateOrder = "mdy" if currency == "USD" else "dmy"
     dates = read_dates(laid, schema, date_order(texts, hint))
     totals = read_totals(money, schema, _summary_row(laid), sum_of_lines)
+    labels = LabelSet(f for f in schema.fields if "*" not in f.path)
     readings = [
         *dates,
         *read_times(laid, schema, dates),
         *totals,
-        *read_identifiers(laid, schema),
-        *read_words(laid, schema),
+        *read_identifiers(laid, schema, labels),
+        *read_words(laid, schema, labels),
         *read_lines(items, schema, [Decimal(r.value) for r in totals]),
         *_currency(laid, schema, currency),
         *_merchant(laid, schema),
-        *read_parties(laid, schema),
+        *read_parties(laid, schema, labels),
     ]
     return Candidate(READER, VERSION, tuple(sorted(readings, key=lambda r: r.path)))
 
