@@ -4,7 +4,7 @@ In: corner points of text boxes in pixels, and the recogniser's scores for a few
 run here and no picture touched.
 
 On real scans an upright page reads its widest lines with a median score of 0.93 or more, the same page on its head
-with 0.75 or less, and lines lying on their side are boxes taller than wide with over 0.95 of all line length. So a
+with 0.76 or less, and lines lying on their side are boxes taller than wide with over 0.95 of all line length. So a
 page in order is known to be so from readings that are needed anyway, and costs nothing extra.
 """
 

@@ -34,10 +34,10 @@ NARROW = 1.6
 
 NARROW_SHORT_PX = 640
 WIDE_SHORT_PX = 1120
-SMALL_TYPE_PX = 16.0
+SMALL_TYPE_PX = 18.0
 """Line boxes lower than this (detector pixels, margins included) lose words; the page is looked at again, larger."""
 
-WANTED_TYPE_PX = 22.0
+WANTED_TYPE_PX = 24.0
 MAX_SCALE = 2.0
 MAX_DETECTOR_PIXELS = 6_000_000
 STEP_PX = 32
