@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from ocr_ops.errors import TerminalError
+from ocr_ops.local import processes, services
+from ocr_ops.local.airflow_home import AirflowHome
+
+pytestmark = [pytest.mark.postgres, pytest.mark.airflow]
+
+POOLS = {"one": (1, "First"), "two": (2, "Second")}
+
+
+@pytest.fixture
+def home(tmp_path: Path, database_url: str) -> Iterator[AirflowHome]:
+    for folder in ("dags", "plugins"):
+        (tmp_path / folder).mkdir()
+    home = AirflowHome(
+        tmp_path / "airflow", tmp_path / "dags", tmp_path / "plugins", database_url, parallelism=2
+    )
+    yield home
+    services.down(home)
+
+
+def asked(home: AirflowHome, question: str) -> list[tuple[object, ...]]:
+    address = make_url(home.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address) as connection:
+        return connection.execute(question).fetchall()
+
+
+def run_nothing(home: AirflowHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on, calling Airflow is a failure."""
+
+    def refuse(*arguments: object, **options: object) -> str:
+        raise AssertionError(f"airflow {arguments} was run")
+
+    monkeypatch.setattr(AirflowHome, "run", refuse)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def test_migrated_metadata_and_pools_are_not_made_twice(home: AirflowHome, monkeypatch: pytest.MonkeyPatch):
+    home.ensure_migrated()
+    home.ensure_pools(POOLS)
+    run_nothing(home, monkeypatch)
+
+    home.ensure_migrated()
+    home.ensure_pools(POOLS)
+
+    assert asked(
+        home, "select pool, slots, description from slot_pool where pool <> 'default_pool' order by 1"
+    ) == [
+        ("one", 1, "First"),
+        ("two", 2, "Second"),
+    ]
+
+
+def test_emptied_database_is_noticed(home: AirflowHome):
+    home.ensure_migrated()
+    stamp = json.loads((home.folder / "migrated.json").read_text())
+    (home.folder / "migrated.json").write_text(json.dumps([stamp[0], "another/1", stamp[2]]))
+
+    home.ensure_migrated()
+
+    assert json.loads((home.folder / "migrated.json").read_text()) == stamp
+
+
+def test_lost_pool_is_made_again_and_a_changed_one_is_left(home: AirflowHome):
+    home.ensure_migrated()
+    home.ensure_pools(POOLS)
+    address = make_url(home.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address) as connection:
+        connection.execute("update slot_pool set slots = 9 where pool = 'one'")
+    home.ensure_pools(POOLS)
+    kept = asked(home, "select slots from slot_pool where pool = 'one'")
+    with psycopg.connect(address) as connection:
+        connection.execute("delete from slot_pool where pool = 'two'")
+    home.ensure_pools(POOLS)
+
+    assert kept == [(9,)]
+    assert asked(home, "select slots from slot_pool where pool = 'two'") == [(2,)]
+
+
+def test_services_come_up_recover_and_go_down_with_all_they_started(home: AirflowHome):
+    home.ensure_migrated()
+    said: list[str] = []
+    url = services.up(home, free_port(), progress=said.append)
+    first = {status.name: status.pid for status in services.status(home)}
+    token = signed_in(home)
+
+    assert all(status.healthy for status in services.status(home))
+    assert "scheduler is healthy" in said
+    assert url == home.url
+    assert token
+
+    assert services.up(home) == url
+    assert first == {status.name: status.pid for status in services.status(home)}
+
+    scheduler = processes.Process(first["scheduler"] or 0, processes.started(first["scheduler"] or 0) or "")
+    os.kill(scheduler.pid, signal.SIGKILL)
+    assert processes.wait_gone(scheduler, 10)
+    services.up(home)
+    second = {status.name: status.pid for status in services.status(home)}
+    assert first.pop("scheduler") != second.pop("scheduler")
+    assert first == second
+
+    with pytest.raises(TerminalError, match="already runs on port"):
+        services.up(home, 1)
+    assert len(services.down(home)) == 4
+    assert services.down(home) == ()
+    assert working_in(home.folder) == []
+
+
+def working_in(folder: Path) -> list[int]:
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [pid for pid in pids if processes.working_folder(pid) == folder]
+
+
+def signed_in(home: AirflowHome) -> str:
+    user, password = home.login
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{home.api_port}/auth/token",
+        data=json.dumps({"username": user, "password": password}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as reply:
+        return str(json.load(reply)["access_token"])
+
+
+def test_taken_port_is_refused_when_named_and_passed_over_when_not(home: AirflowHome):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = int(other.getsockname()[1])
+        with pytest.raises(TerminalError, match=f"port {port} is taken"):
+            services.up(home, port)
+
+    assert services.down(home) == ()
+
+
+def test_service_that_dies_is_named_with_the_end_of_its_log(home: AirflowHome):
+    with pytest.raises(TerminalError, match=r"Airflow's [a-z-]+ ended(?s:.*)logs/[a-z-]+\.log"):
+        services.up(home, free_port())
+
+    assert [status.pid for status in services.status(home)] == [None] * 4
