@@ -105,7 +105,7 @@ async def read_pages(
             for _ in range(in_flight):
                 group.create_task(work())
     except BaseExceptionGroup as problems:
-        raise _worst(problems) from None
+        raise worst_of(problems) from None
     return [finished[place] for place in sorted(finished)]
 
 
@@ -191,7 +191,7 @@ async def _upright(desk: _Desk, page: PageImage, picture: bytes, degrees: int) -
     return replace(page, digest=desk.keep_picture(data), media_type=media_type, size=size, turn=turn)
 
 
-def _worst(problems: BaseExceptionGroup[BaseException]) -> BaseException:
+def worst_of(problems: BaseExceptionGroup[BaseException]) -> BaseException:
     """One error to raise out of many: what is no use trying again first, then the world's, then any."""
     flat: list[BaseException] = []
     for problem in problems.exceptions:

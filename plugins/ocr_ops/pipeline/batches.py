@@ -17,6 +17,7 @@ from typing import Any
 
 from ocr_ops.codec import from_json, to_json, to_plain
 from ocr_ops.model import Digest, Outcome, Stage
+from ocr_ops.ocr import worst_of
 from ocr_ops.pipeline import steps
 from ocr_ops.pipeline.journey import Batch, Journey, Order
 from ocr_ops.pipeline.listing import list_documents, unknown
@@ -153,8 +154,11 @@ async def _side_by_side(
         async with gate:
             return await one(journey)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(in_turn(journey)) for journey in journeys]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(in_turn(journey)) for journey in journeys]
+    except BaseExceptionGroup as problems:
+        raise worst_of(problems) from None
     return [task.result() for task in tasks]
 
 

@@ -6,6 +6,7 @@ world (`TerminalError`, `TransientError`) raises.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -68,9 +69,12 @@ async def isolated(stage: Stage, journey: Journey, step: Step) -> Journey:
 async def open_document(shop: Workshop, journey: Journey) -> Journey:
     """Bytes -> pictures of pages and what the file itself says. Keeps the source, pictures and attachments."""
     found = _source(journey)
-    key = step_key("open", source=found.digest, version=raster.VERSION, limits=to_plain(shop.settings.limits))
-    known = shop.store.find(key)
-    digest = known if known is not None else shop.keep(key, to_json(_open(shop, found)))
+    limits = to_plain(shop.settings.limits)
+    key = step_key("open", source=found.digest, version=raster.VERSION, limits=limits)
+    digest = shop.store.find(key)
+    if digest is None:
+        # decoding keeps a core busy: in a thread, so that pages of other documents are read meanwhile
+        digest = shop.keep(key, to_json(await asyncio.to_thread(_open, shop, found)))
     return journey.did("open", key, (found.digest,), digest)
 
 
@@ -82,25 +86,31 @@ def _source(journey: Journey) -> SourceDocument:
 
 def _open(shop: Workshop, found: SourceDocument) -> Opened:
     data = _source_bytes(shop, found)
-    shop.store.put(data)
-    pages, problems = [], []
+    pages: list[OpenedPage] = []
+    problems: list[Problem] = []
     with raster.open_document(found, data, shop.settings.limits) as document:
-        problems += document.problems
-        for page in document.pages():
-            problems += page.problems
-            if page.image is not None:
-                shop.store.put(page.picture)
-                layer = shop.store.put(to_json(page.text_layer)) if page.text_layer else None
-                pages.append(OpenedPage(page.image, layer))
-        for attached in document.attached():
-            shop.store.put(attached)
-        return Opened(tuple(pages), document.attachments, tuple(problems))
+        for sheet in document.pages:
+            problems += sheet.problems
+            if sheet.image is not None:
+                shop.store.put(sheet.picture)
+                layer = shop.store.put(to_json(sheet.text_layer)) if sheet.text_layer else None
+                pages.append(OpenedPage(sheet.image, layer))
+        for _, content in document.attachments:
+            shop.store.put(content)
+        attachments = tuple(attached for attached, _ in document.attachments)
+    if not pages:
+        raise UnreadableDocument(ProblemKind.DAMAGED, "no page of the document can be drawn")
+    return Opened(tuple(pages), attachments, tuple(problems))
 
 
 def _source_bytes(shop: Workshop, found: SourceDocument) -> bytes:
+    """The document's bytes from the store, where they are put the first time they are read."""
     if shop.store.has(found.digest):
         return shop.store.get(found.digest)
-    _, data = source.load_source(source.found(found.uri), shop.settings.limits)
+    read, data = source.load_source(source.found(found.uri), shop.settings.limits)
+    if read.digest != found.digest:
+        raise UnreadableDocument(ProblemKind.STILL_WRITTEN, "the file changed after it was found")
+    shop.store.put(data)
     return data
 
 

@@ -62,10 +62,10 @@ class Workshop:
         return EmbeddedEngine()
 
     def pages_in_flight(self, name: OcrEngine | None = None) -> int:
-        """How many pages one task keeps going: many on a GPU server, few where one model uses all cores."""
+        """How many pages one task keeps going: many on a GPU server, one where a single page uses all cores."""
         if (name or self.settings.ocr_engine) is OcrEngine.VLLM:
             return self.settings.ocr_in_flight * max(1, len(self.settings.ocr_urls))
-        return 2
+        return 1
 
     def llm(self) -> LlmReader | None:
         """Make the LLM reader, or None where none is configured."""

@@ -1,0 +1,273 @@
+"""`SourceDocument` -> upright page pictures and what the file itself says. The only module that decodes documents.
+
+In: bytes, and limits that are checked before anything is decoded. Out: one `Sheet` a page, made when it is asked for, so
+that memory holds one page at a time. A file that cannot be opened raises UnreadableDocument; a page of a good file that
+cannot be drawn is a sheet without a picture and a problem. MuPDF is not thread safe: one document is open at a time.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pillow_heif
+import pymupdf
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ocr_ops.codec import digest_of
+from ocr_ops.errors import UnreadableDocument
+from ocr_ops.model import (
+    Attachment,
+    PageImage,
+    PixelSize,
+    Problem,
+    ProblemKind,
+    RawPage,
+    SourceDocument,
+    Stage,
+)
+from ocr_ops.settings import Limits
+from ocr_ops.text_layer import text_layer_of
+
+VERSION = "1"
+"""Part of the step's key: raise it when the same bytes give other pictures or text layers."""
+
+JPEG_QUALITY = 92
+GREY_TOLERANCE = 12
+"""Largest difference of colour channels (0..255) at which a page counts as grey."""
+POINTS_PER_INCH = 72.0
+MOST_ATTACHMENTS, MOST_ATTACHED_BYTES = 20, 50_000_000
+
+_PICTURE_TYPES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/tiff": "TIFF", "image/webp": "WEBP", "image/heic": "HEIF", "image/avif": "AVIF"}  # fmt: skip
+
+pillow_heif.register_heif_opener()
+# Our own limit is checked on the header, for every format, before anything is decoded.
+Image.MAX_IMAGE_PIXELS = None
+pymupdf.TOOLS.mupdf_display_errors(False)
+pymupdf.TOOLS.mupdf_display_warnings(False)
+
+_one_document = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One page: its picture and text layer, or the problem that left it without."""
+
+    number: int
+    image: PageImage | None
+    picture: bytes = b""
+    text_layer: RawPage | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A document that opened: how many pages, what is attached, and the pages one by one (to be walked once)."""
+
+    page_count: int
+    pages: Iterator[Sheet]
+    attachments: tuple[tuple[Attachment, bytes], ...] = ()
+
+
+@contextmanager
+def open_document(source: SourceDocument, data: bytes, limits: Limits) -> Iterator[Opened]:
+    """Open a document; UnreadableDocument when it is damaged, encrypted, has no pages or is beyond the limits."""
+    with _one_document:
+        if source.media_type == "application/pdf":
+            with _pdf(data, limits) as opened:
+                yield opened
+        else:
+            with _picture(data, source.media_type, limits) as opened:
+                yield opened
+
+
+# --- PDF ---
+
+
+@contextmanager
+def _pdf(data: bytes, limits: Limits) -> Iterator[Opened]:
+    try:
+        document = pymupdf.open(stream=data, filetype="pdf")
+    except (pymupdf.FileDataError, RuntimeError, ValueError) as problem:
+        raise UnreadableDocument(ProblemKind.DAMAGED, "the PDF is damaged and cannot be opened") from problem
+    with document:
+        if document.needs_pass:
+            raise UnreadableDocument(
+                ProblemKind.ENCRYPTED, "the PDF is encrypted; it opens only with its password"
+            )
+        count = document.page_count
+        if count == 0:
+            raise UnreadableDocument(ProblemKind.DAMAGED, "the PDF is damaged: it has no readable page")
+        _check_pages(count, limits)
+        yield Opened(count, _pdf_sheets(document, limits), _attachments(document))
+
+
+def _pdf_sheets(document: Any, limits: Limits) -> Iterator[Sheet]:
+    for number in range(1, document.page_count + 1):
+        try:
+            yield _pdf_sheet(document[number - 1], number, limits)
+        except (RuntimeError, ValueError, pymupdf.mupdf.FzErrorBase) as problem:
+            detail = f"page {number} is damaged and cannot be drawn ({type(problem).__name__})"
+            yield Sheet(
+                number, None, problems=(Problem(Stage.OPEN, ProblemKind.DAMAGED, detail, page=number),)
+            )
+
+
+def _pdf_sheet(page: Any, number: int, limits: Limits) -> Sheet:
+    if page.rotation:
+        page.remove_rotation()
+    scale = _pdf_scale(page.rect.width, page.rect.height, limits)
+    pixmap = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), alpha=False, colorspace=pymupdf.csRGB)
+    pixels = np.frombuffer(pixmap.samples, np.uint8).reshape(pixmap.height, pixmap.width, 3)
+    layer = text_layer_of(page, number)
+    picture = _encoded(Image.fromarray(_grey(pixels)))
+    size = PixelSize(pixmap.width, pixmap.height)
+    image = PageImage(number, digest_of(picture), "image/jpeg", size, round(scale * POINTS_PER_INCH, 1))
+    return Sheet(number, image, picture, layer.raw, layer.problems)
+
+
+def _pdf_scale(width_pt: float, height_pt: float, limits: Limits) -> float:
+    """Pixels per point: the wanted dpi, or less where the page would pass a limit."""
+    if not (width_pt > 0 and height_pt > 0):
+        raise ValueError("a page without an area")
+    by_side = limits.max_side_px / max(width_pt, height_pt)
+    by_pixels = (limits.max_page_pixels / (width_pt * height_pt)) ** 0.5
+    return min(limits.dpi / POINTS_PER_INCH, by_side, by_pixels)
+
+
+def _grey(pixels: Any) -> Any:
+    """One channel where the page shows no colour: a third of the bytes, and what OCR looks at anyway."""
+    green = pixels[:, :, 1]
+    step = max(1, pixels.shape[0] // 700)  # a look at every few rows tells as much as all of them
+    sample = pixels[::step].astype(np.int16)
+    spread = sample.max(axis=2) - sample.min(axis=2)
+    return np.ascontiguousarray(green) if int(spread.max(initial=0)) <= GREY_TOLERANCE else pixels
+
+
+def _attachments(document: Any) -> tuple[tuple[Attachment, bytes], ...]:
+    """Files inside the PDF, within bounds; what cannot be read is left out."""
+    kept: list[tuple[Attachment, bytes]] = []
+    total = 0
+    for place in range(min(document.embfile_count(), MOST_ATTACHMENTS)):
+        try:
+            name = str(document.embfile_info(place).get("filename") or document.embfile_names()[place])
+            data = bytes(document.embfile_get(place))
+        except (RuntimeError, ValueError, KeyError, pymupdf.mupdf.FzErrorBase):
+            continue
+        total += len(data)
+        if total > MOST_ATTACHED_BYTES:
+            break
+        kept.append((Attachment(name[:200], digest_of(data), len(data)), data))
+    return tuple(kept)
+
+
+# --- pictures ---
+
+
+@contextmanager
+def _picture(data: bytes, media_type: str, limits: Limits) -> Iterator[Opened]:
+    try:
+        image = Image.open(io.BytesIO(data), formats=(_PICTURE_TYPES[media_type],))
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as problem:
+        raise UnreadableDocument(
+            ProblemKind.DAMAGED, "the picture is damaged and cannot be opened"
+        ) from problem
+    with image:
+        frames = int(getattr(image, "n_frames", 1)) if media_type == "image/tiff" else 1
+        _check_pages(frames, limits)
+        _check_pixels(image, limits)
+        first = _frame(image, 0, data, limits)
+        yield Opened(frames, _picture_sheets(image, frames, first, data, limits))
+
+
+def _picture_sheets(
+    image: Image.Image, frames: int, first: Sheet, data: bytes, limits: Limits
+) -> Iterator[Sheet]:
+    yield first
+    for place in range(1, frames):
+        try:
+            image.seek(place)
+            _check_pixels(image, limits)
+            yield _frame(image, place, data, limits)
+        except (UnreadableDocument, OSError, EOFError, ValueError) as problem:
+            detail = f"page {place + 1} cannot be read: {problem}"[:300]
+            yield Sheet(
+                place + 1, None, problems=(Problem(Stage.OPEN, ProblemKind.DAMAGED, detail, page=place + 1),)
+            )
+
+
+def _frame(image: Image.Image, place: int, data: bytes, limits: Limits) -> Sheet:
+    try:
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+    except (OSError, ValueError, SyntaxError, MemoryError) as problem:
+        raise UnreadableDocument(
+            ProblemKind.DAMAGED, "the picture is damaged: it breaks off or cannot be decoded"
+        ) from problem
+    plain = _plain(upright)
+    scaled = _scaled(plain, limits)
+    untouched = scaled.size == image.size and scaled.mode == image.mode and _upright_already(image)
+    if untouched and image.format in ("JPEG", "PNG") and place == 0:
+        picture, media_type = data, f"image/{image.format.lower()}"
+    else:
+        picture, media_type = _encoded(scaled), "image/jpeg"
+    dpi = float(image.info.get("dpi", (0, 0))[0] or 0) * scaled.width / max(plain.width, 1)
+    page = PageImage(place + 1, digest_of(picture), media_type, PixelSize(*scaled.size), round(dpi, 1))
+    return Sheet(place + 1, page, picture)
+
+
+def _upright_already(image: Image.Image) -> bool:
+    return image.getexif().get(0x0112, 1) == 1
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Grey or RGB with eight bits a channel; transparent parts become paper."""
+    if image.mode in ("L", "RGB"):
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, dtype=np.float64)
+        top = 65535.0 if values.max(initial=0) > 255 else 255.0
+        return Image.fromarray((values * (255.0 / top)).clip(0, 255).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        inked = image.convert("RGBA")
+        paper = Image.new("RGBA", inked.size, "white")
+        return Image.alpha_composite(paper, inked).convert("RGB")
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _scaled(image: Image.Image, limits: Limits) -> Image.Image:
+    longest = max(image.size)
+    if longest <= limits.max_side_px:
+        return image
+    factor = limits.max_side_px / longest
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _encoded(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return out.getvalue()
+
+
+# --- limits ---
+
+
+def _check_pages(count: int, limits: Limits) -> None:
+    if count > limits.max_pages:
+        words = f"the document has {count:,} pages, more than the {limits.max_pages:,} allowed (OCR_OPS_MAX_PAGES)"
+        raise UnreadableDocument(ProblemKind.TOO_MANY_PAGES, words)
+
+
+def _check_pixels(image: Image.Image, limits: Limits) -> None:
+    if image.width * image.height > limits.max_page_pixels:
+        words = (
+            f"the picture has {image.width:,} x {image.height:,} pixels, more than the "
+            f"{limits.max_page_pixels:,} allowed (OCR_OPS_MAX_PAGE_PIXELS)"
+        )
+        raise UnreadableDocument(ProblemKind.TOO_MANY_PIXELS, words)

@@ -1,0 +1,222 @@
+"""Folders and files -> `SourceDocument`s: what is there, whether it is complete, what it really is.
+
+In: paths of a person or a schedule. Out: found files, then bytes with their digest and sniffed media type. Looks at
+first bytes only to tell types apart and decodes nothing. A file that is no document is `UnreadableDocument`; a
+folder that must not be read or does not exist is an error of the request.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from ocr_ops.codec import digest_of
+from ocr_ops.errors import ForbiddenFolder, TerminalError, UnreadableDocument
+from ocr_ops.model import ProblemKind, SourceDocument
+from ocr_ops.settings import Limits
+
+READABLE = {
+    "application/pdf": (".pdf",),
+    "image/png": (".png",),
+    "image/jpeg": (".jpg", ".jpeg", ".jpe"),
+    "image/tiff": (".tif", ".tiff"),
+    "image/webp": (".webp",),
+    "image/heic": (".heic", ".heif"),
+    "image/avif": (".avif",),
+}
+"""Media types that `raster` opens, with their usual extensions."""
+
+_READABLE_SUFFIXES = frozenset(suffix for suffixes in READABLE.values() for suffix in suffixes)
+_DOCUMENT_SUFFIXES = _READABLE_SUFFIXES | {
+    ".gif", ".bmp", ".svg", ".htm", ".html", ".xml", ".doc", ".docx", ".odt", ".xls", ".xlsx", ".eml", ".msg", ".zip",
+}  # fmt: skip
+"""Files that somebody may have meant as a document: they are listed, even where they cannot be read."""
+
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+    (b"GIF8", "image/gif"),
+    (b"BM", "image/bmp"),
+    (b"PK\x03\x04", "application/zip"),
+    (b"\xd0\xcf\x11\xe0", "application/msword"),
+)
+_BRANDS = {b"avif": "image/avif", b"avis": "image/avif"}
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"})
+_PDF_WITHIN = 1024
+"""Readers accept junk of up to so many bytes before `%PDF-` (ISO 32000-1, annex H, implementation note 13)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file as it was listed. `fault` says why it must not be opened, or is empty."""
+
+    path: Path
+    name: str
+    size_bytes: int
+    modified_ns: int
+    fault: str = ""
+
+
+def find_documents(folder: Path, *, allowed_roots: Sequence[Path] = ()) -> list[FoundFile]:
+    """List the documents in a folder and below it, or the one file named, in the order of their paths.
+
+    Hidden files and folders are passed over, and so is what nobody would take for a document. Raises ForbiddenFolder
+    outside the allowed roots (links resolved), TerminalError where there is nothing.
+    """
+    root = folder.resolve()
+    if allowed_roots and not any(root.is_relative_to(allowed.resolve()) for allowed in allowed_roots):
+        allowed = ", ".join(str(path) for path in allowed_roots)
+        raise ForbiddenFolder(
+            f"{folder} lies outside the allowed roots ({allowed}); see OCR_OPS_ALLOWED_ROOTS"
+        )
+    if not root.exists():
+        raise TerminalError(f"there is no folder or file {folder}")
+    if root.is_file():
+        return [_found(root, root.parent)]
+    return sorted((_found(path, root) for path in _documents_below(root)), key=lambda file: file.path)
+
+
+def found(uri: str) -> FoundFile:
+    """The file that a `file://` URI names."""
+    path = Path(unquote(urlsplit(uri).path))
+    return _found(path, path.parent)
+
+
+def wait_until_stable(
+    files: Sequence[FoundFile],
+    *,
+    quiet_s: float,
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[list[FoundFile], list[FoundFile]]:
+    """Part files into complete ones and ones still being written.
+
+    A file that did not change for `quiet_s` seconds is complete. If any changed more recently, all of those are looked
+    at once more after `quiet_s`.
+    """
+    quiet_since = (clock() - quiet_s) * 1e9
+    young = {file.path for file in files if not file.fault and file.modified_ns > quiet_since}
+    if young:
+        sleep(quiet_s)
+    stable, still_written = [], []
+    for file in files:
+        again = _found(file.path, file.path.parent) if file.path in young else file
+        same = (again.size_bytes, again.modified_ns) == (file.size_bytes, file.modified_ns)
+        (stable if same or again.fault else still_written).append(again if not again.fault else file)
+    return stable, still_written
+
+
+def load_source(file: FoundFile, limits: Limits) -> tuple[SourceDocument, bytes]:
+    """Read a file and say what it is; UnreadableDocument when it cannot be a document."""
+    if file.fault:
+        raise UnreadableDocument(ProblemKind.UNREADABLE_FILE, file.fault)
+    if file.size_bytes > limits.max_bytes:
+        raise UnreadableDocument(ProblemKind.TOO_LARGE, _too_large(file.size_bytes, limits))
+    try:
+        with file.path.open("rb") as stream:
+            data = stream.read(limits.max_bytes + 1)
+    except OSError as problem:
+        raise UnreadableDocument(
+            ProblemKind.UNREADABLE_FILE, f"cannot be read: {problem.strerror}"
+        ) from problem
+    if not data:
+        raise UnreadableDocument(ProblemKind.EMPTY_FILE, "the file is empty")
+    if len(data) > limits.max_bytes:
+        raise UnreadableDocument(ProblemKind.TOO_LARGE, _too_large(len(data), limits))
+    media_type = sniff(data)
+    if media_type not in READABLE:
+        raise _no_document(file, media_type)
+    return SourceDocument(file.path.as_uri(), file.name, digest_of(data), media_type, len(data)), data
+
+
+def sniff(data: bytes) -> str:
+    """The media type that the first bytes speak for, whatever the file is called; text/plain or octet-stream at last."""
+    for magic, media_type in _MAGIC:
+        if data.startswith(magic):
+            return media_type
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    if data[4:8] == b"ftyp":
+        brand = data[8:12]
+        return _BRANDS.get(brand) or ("image/heic" if brand in _HEIF_BRANDS else "video/mp4")
+    if b"%PDF-" in data[:_PDF_WITHIN]:
+        return "application/pdf"
+    return _text_type(data[:_PDF_WITHIN])
+
+
+def _text_type(head: bytes) -> str:
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "text/html"
+    if start.startswith(b"<svg") or (start.startswith(b"<?xml") and b"<svg" in start):
+        return "image/svg+xml"
+    if start.startswith(b"<?xml"):
+        return "application/xml"
+    return "application/octet-stream" if b"\x00" in head else "text/plain"
+
+
+_WORDS = {
+    "text/plain": "plain text",
+    "text/html": "a web page",
+    "application/xml": "XML",
+    "image/svg+xml": "an SVG drawing",
+    "image/gif": "a GIF picture",
+    "image/bmp": "a BMP picture",
+    "application/zip": "a ZIP archive or an office document",
+    "application/msword": "an old office document",
+    "video/mp4": "a video",
+}
+
+
+def _no_document(file: FoundFile, media_type: str) -> UnreadableDocument:
+    suffix, words = file.path.suffix.lower(), _WORDS.get(media_type, "something unknown")
+    if suffix in _READABLE_SUFFIXES:
+        return UnreadableDocument(ProblemKind.WRONG_EXTENSION, f"it is named {suffix} but holds {words}")
+    readable = "PDF, PNG, JPEG, TIFF, WebP, HEIC and AVIF"
+    return UnreadableDocument(ProblemKind.UNSUPPORTED_TYPE, f"it holds {words}; {readable} can be read")
+
+
+def _too_large(size: int, limits: Limits) -> str:
+    return f"the file has {size:,} bytes, more than the {limits.max_bytes:,} allowed (OCR_OPS_MAX_BYTES)"
+
+
+def _documents_below(root: Path) -> Iterator[Path]:
+    for folder, below, names in os.walk(root):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        here = Path(folder)
+        yield from (here / name for name in below if Path(name).suffix.lower() in _READABLE_SUFFIXES)
+        yield from (
+            here / name for name in names if not name.startswith(".") and _may_be_document(here / name)
+        )
+
+
+def _may_be_document(path: Path) -> bool:
+    if path.suffix:
+        return path.suffix.lower() in _DOCUMENT_SUFFIXES
+    try:
+        with path.open("rb") as stream:
+            return sniff(stream.read(_PDF_WITHIN)) in READABLE
+    except OSError:
+        return False
+
+
+def _found(path: Path, root: Path) -> FoundFile:
+    try:
+        target, info = path.resolve(strict=True), path.stat()
+    except OSError as problem:
+        broken = (
+            "it is a link that leads nowhere" if path.is_symlink() else f"cannot be read: {problem.strerror}"
+        )
+        return FoundFile(path, path.name, 0, 0, broken)
+    fault = ""
+    if not path.is_file():
+        fault = "it is a folder, not a file" if path.is_dir() else "it is no regular file"
+    elif path.is_symlink() and not target.is_relative_to(root.resolve()):
+        fault = "it is a link that leads out of the folder"
+    return FoundFile(path, path.name, info.st_size if not fault else 0, info.st_mtime_ns, fault)

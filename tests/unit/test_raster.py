@@ -1,0 +1,166 @@
+import io
+from pathlib import Path
+
+import pymupdf
+import pytest
+from bad_documents import BAD, ODD_BUT_READABLE, UPRIGHT_PX, good_pdf
+from PIL import Image
+
+from ocr_ops.codec import digest_of
+from ocr_ops.errors import UnreadableDocument
+from ocr_ops.model import Problem, SourceDocument
+from ocr_ops.raster import Sheet, open_document
+from ocr_ops.settings import Limits
+from ocr_ops.source import find_documents, found, load_source
+
+LIMITS = Limits()
+OPENED_BUT_BAD = sorted(set(BAD) - {"dangling_link", "folder_called_pdf"})
+
+
+def sheets(path: Path, limits: Limits = LIMITS) -> list[Sheet]:
+    document, data = load_source(found(path.as_uri()), limits)
+    with open_document(document, data, limits) as opened:
+        pages = list(opened.pages)
+        assert len(pages) == opened.page_count
+    return pages
+
+
+def picture_of(sheet: Sheet) -> Image.Image:
+    return Image.open(io.BytesIO(sheet.picture))
+
+
+def pdf_source(data: bytes) -> SourceDocument:
+    return SourceDocument("file:///x.pdf", "x.pdf", digest_of(data), "application/pdf", len(data))
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_bad_document_is_refused_with_its_kind_and_a_reason(name: str, tmp_path: Path):
+    path = BAD[name].build(tmp_path)
+
+    with pytest.raises(UnreadableDocument) as caught:
+        (listed,) = [file for file in find_documents(tmp_path) if file.path == path]
+        document, data = load_source(listed, LIMITS)
+        with open_document(document, data, LIMITS) as opened:
+            list(opened.pages)
+
+    assert caught.value.kind == BAD[name].kind
+    assert len(caught.value.detail) > 10
+
+
+@pytest.mark.parametrize("name", sorted(ODD_BUT_READABLE))
+def test_odd_document_opens_all_the_same(name: str, tmp_path: Path):
+    odd = ODD_BUT_READABLE[name]
+
+    pages = sheets(odd.build(tmp_path))
+
+    assert [page.number for page in pages] == list(range(1, odd.pages + 1))
+    for page in pages:
+        assert page.image is not None
+        assert page.image.digest == digest_of(page.picture)
+        assert picture_of(page).size == (page.image.size.width, page.image.size.height)
+        assert picture_of(page).mode in ("L", "RGB")
+
+
+@pytest.mark.parametrize(
+    "name", ["turned_jpeg", "cmyk_jpeg", "sixteen_bit_png", "transparent_png", "webp", "heic"]
+)
+def test_pictures_come_out_upright_with_ink_dark_and_paper_light(name: str, tmp_path: Path):
+    (page,) = sheets(ODD_BUT_READABLE[name].build(tmp_path))
+
+    picture = picture_of(page).convert("L")
+    assert picture.size == UPRIGHT_PX
+    assert picture.getpixel((8, 8)) < 100
+    assert picture.getpixel((UPRIGHT_PX[0] - 8, UPRIGHT_PX[1] - 8)) > 200
+
+
+def test_a_picture_that_needs_nothing_is_kept_byte_for_byte(tmp_path: Path):
+    path = tmp_path / "plain.jpg"
+    Image.new("RGB", (300, 200), "white").save(path, quality=80)
+
+    (page,) = sheets(path)
+
+    assert page.picture == path.read_bytes()
+
+
+def test_a_large_scan_is_scaled_to_the_longest_side(tmp_path: Path):
+    path = tmp_path / "long.png"
+    Image.new("L", (1000, 8000), 255).save(path)
+
+    (page,) = sheets(path)
+
+    assert page.image is not None
+    assert (page.image.size.width, page.image.size.height) == (438, LIMITS.max_side_px)
+
+
+def test_a_grey_page_has_one_channel_and_a_coloured_one_three(tmp_path: Path):
+    document = pymupdf.open()
+    document.new_page().insert_text((72, 72), "black on white, enough words to be sure")
+    document.new_page().draw_rect((50, 50, 300, 300), color=(1, 0, 0), fill=(1, 0, 0))
+    path = tmp_path / "two.pdf"
+    document.save(path)
+
+    assert [picture_of(page).mode for page in sheets(path)] == ["L", "RGB"]
+
+
+def test_pdf_pages_are_drawn_at_the_wanted_dpi(tmp_path: Path):
+    (page,) = sheets(good_pdf(tmp_path, "good.pdf"), Limits(dpi=144))
+
+    assert page.image is not None
+    assert page.image.dpi == 144
+
+
+def test_the_pages_own_rotation_is_applied_to_picture_and_text(tmp_path: Path):
+    document = pymupdf.open()
+    page = document.new_page(width=400, height=200)
+    page.insert_text((20, 40), "Rechnung Nummer 4711 vom ersten Mai")
+    page.set_rotation(90)
+    path = tmp_path / "turned.pdf"
+    document.save(path)
+
+    (sheet,) = sheets(path)
+
+    assert sheet.image is not None
+    assert sheet.image.size.height > sheet.image.size.width
+    assert sheet.text_layer is None or "4711" in sheet.text_layer.text
+
+
+def test_one_broken_page_does_not_lose_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    document = pymupdf.open()
+    for number in range(3):
+        document.new_page().insert_text((72, 72), f"page {number}")
+    data = document.tobytes()
+    real = pymupdf.Page.get_pixmap
+
+    def break_on_the_second(page: pymupdf.Page, **options: object) -> pymupdf.Pixmap:
+        if page.number == 1:
+            raise RuntimeError("cannot draw")
+        return real(page, **options)
+
+    monkeypatch.setattr(pymupdf.Page, "get_pixmap", break_on_the_second)
+    with open_document(pdf_source(data), data, LIMITS) as opened:
+        pages = list(opened.pages)
+
+    assert [page.image is not None for page in pages] == [True, False, True]
+    (problem,) = pages[1].problems
+    assert isinstance(problem, Problem)
+    assert problem.page == 2
+
+
+def test_attachments_are_noticed_and_kept(tmp_path: Path):
+    document = pymupdf.open()
+    document.new_page().insert_text((72, 72), "with an attachment")
+    document.embfile_add("factur-x.xml", b"<xml/>", filename="factur-x.xml")
+    data = document.tobytes()
+
+    with open_document(pdf_source(data), data, LIMITS) as opened:
+        ((attached, content),) = opened.attachments
+
+    assert (attached.name, attached.size_bytes, content) == ("factur-x.xml", 6, b"<xml/>")
+
+
+def test_the_pixel_limit_is_checked_before_anything_is_decoded(tmp_path: Path):
+    path = tmp_path / "page.png"
+    Image.new("L", (200, 200), 255).save(path)
+
+    with pytest.raises(UnreadableDocument, match="200 x 200 pixels"):
+        sheets(path, Limits(max_page_pixels=39_999))
