@@ -33,8 +33,9 @@ _CELL_TAG = re.compile(r"<t[dh](?=[\s/>])", re.IGNORECASE)
 _SPAN = re.compile(r"\b(col|row)span\s*=\s*[\"']?\s*(\d{1,4})(?!\d)", re.IGNORECASE)
 _PIPE_RULE = re.compile(r"\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*\Z")
 _LINE_BREAKING = frozenset({"br", "p", "div", "center"})
-_NARROWEST, _WIDEST = 3, 60
+_NARROWEST, _WIDEST = 3, 40
 """Bounds, in half-width characters, of what a column's longest text says about its width."""
+_PADDING = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +243,12 @@ def _row_weights(found: Sequence[_Open], texts: Sequence[str], count: int) -> li
 
 
 def _column_weights(found: Sequence[_Open], texts: Sequence[str]) -> list[int]:
-    weights = [_NARROWEST] * max((one.col + one.colspan for one in found if not one.loose), default=1)
+    weights = [_NARROWEST + _PADDING] * max(
+        (one.col + one.colspan for one in found if not one.loose), default=1
+    )
     for one, text in zip(found, texts, strict=True):
         if one.colspan == 1 and not one.loose:
-            weights[one.col] = max(weights[one.col], min(_width(text), _WIDEST))
+            weights[one.col] = max(weights[one.col], min(_width(text), _WIDEST) + _PADDING)
     return weights
 
 

@@ -31,8 +31,8 @@ def test_boxes_fill_the_block_by_rows_and_longest_text():
         table("<tr><td>abcdefghi</td><td>123</td></tr><tr><td>a</td><td>1</td></tr>")
     )
 
-    assert (first.box, second.box) == (GridBox(0, 100, 600, 150), GridBox(600, 100, 800, 150))
-    assert (third.box, fourth.box) == (GridBox(0, 150, 600, 200), GridBox(600, 150, 800, 200))
+    assert (first.box, second.box) == (GridBox(0, 100, 550, 150), GridBox(550, 100, 800, 150))
+    assert (third.box, fourth.box) == (GridBox(0, 150, 550, 200), GridBox(550, 150, 800, 200))
 
 
 def test_a_row_of_two_lines_is_twice_as_high():

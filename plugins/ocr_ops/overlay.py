@@ -1,0 +1,129 @@
+"""A page's picture with the blocks' boxes drawn in, and the evidence of fields marked with their names.
+
+In: an encoded picture as `raster` made it (its size is bounded there), blocks, which blocks are evidence for what.
+Out: a PNG no larger than `LONGEST_SIDE` on either side. Draws no text of the document.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import io
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+
+from PIL import Image, ImageDraw, ImageFont
+
+from ocr_ops.geometry import to_pixels
+from ocr_ops.model import Block, PixelBox, PixelSize
+
+VERSION = "1"
+LONGEST_SIDE = 1600
+"""Pixels of the longer side of an overlay at most."""
+MAX_TAG = 40
+"""Characters of a field's name that are drawn."""
+
+Colour = tuple[int, int, int]
+
+_COLOURS: Mapping[str, Colour] = {
+    "text": (22, 104, 220),
+    "title": (147, 51, 234),
+    "sub_title": (147, 51, 234),
+    "table": (13, 148, 136),
+    "image": (120, 113, 108),
+    "figure": (120, 113, 108),
+}
+_EVIDENCE: Colour = (214, 40, 40)
+
+
+def draw_overlay(picture: bytes, blocks: Iterable[Block], highlights: Mapping[str, str]) -> bytes:
+    """Draw boxes coloured by label; blocks in `highlights` (block id to field name) thicker and tagged. Returns a PNG."""
+    image = _shrunk(picture)
+    size = PixelSize(image.width, image.height)
+    line = max(1, round(max(image.size) / 900))
+    draw = ImageDraw.Draw(image, "RGBA")
+    drawn = tuple(blocks)
+    for block in drawn:
+        if block.id not in highlights:
+            _outline(draw, block, size, colour_of(block.label), line)
+    for block in drawn:
+        if block.id in highlights:
+            _outline(draw, block, size, _EVIDENCE, 2 * line + 1, fill=28)
+    words = [to_pixels(box, size) for block in drawn for box in block.boxes]
+    for block in drawn:
+        if block.id in highlights and block.boxes:
+            words.append(
+                _tag(draw, highlights[block.id][:MAX_TAG], to_pixels(block.boxes[0], size), size, words)
+            )
+    return _png(image)
+
+
+def colour_of(label: str) -> Colour:
+    """The colour of a label: known ones by hand, others by their name, always the same."""
+    if known := _COLOURS.get(label.casefold()):
+        return known
+    hue = zlib.crc32(label.encode("utf-8", "replace")) % 360 / 360
+    red, green, blue = colorsys.hls_to_rgb(hue, 0.4, 0.7)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def _shrunk(picture: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(picture)) as opened:
+        opened.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
+        if max(opened.size) <= LONGEST_SIDE:
+            return opened.convert("RGB")
+        image = opened if opened.mode in ("RGB", "L") else opened.convert("RGB")
+        image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BOX, reducing_gap=2.0)
+        return image.convert("RGB")
+
+
+def _outline(
+    draw: ImageDraw.ImageDraw, block: Block, size: PixelSize, colour: Colour, line: int, fill: int = 0
+) -> None:
+    for box in block.boxes:
+        px = to_pixels(box, size)
+        grow = line // 2  # so that a thick line does not cover the words
+        corners = (px.x1 - grow, px.y1 - grow, max(px.x2, px.x1) + grow, max(px.y2, px.y1) + grow)
+        draw.rectangle(corners, fill=(*colour, fill), outline=(*colour, 255), width=line)
+
+
+def _tag(
+    draw: ImageDraw.ImageDraw, text: str, box: PixelBox, size: PixelSize, words: Sequence[PixelBox]
+) -> PixelBox:
+    """Write a field's name beside its box, where it hides the fewest words; returns the place it took."""
+    font = _font(max(11, round((size.width * size.height) ** 0.5 / 75)))
+    _, _, right, bottom = draw.textbbox((0, 0), text, font=font)
+    spots = _spots(box, round(right) + 6, round(bottom) + 4, size)
+    spot = min(spots, key=lambda s: sum(_shared(s, other) for other in words))
+    draw.rectangle((spot.x1, spot.y1, spot.x2, spot.y2), fill=(*_EVIDENCE, 235))
+    draw.text((spot.x1 + 3, spot.y1 + 1), text, font=font, fill=(255, 255, 255, 255))
+    return spot
+
+
+def _spots(box: PixelBox, width: int, height: int, size: PixelSize) -> list[PixelBox]:
+    """Places for a tag, best first: left and right of its box, above, below; all within the picture."""
+    middle = (box.y1 + box.y2 - height) // 2
+    wanted = (
+        (box.x1 - width, middle), (box.x2, middle), (box.x1, box.y1 - height),
+        (box.x2 - width, box.y1 - height), (box.x1, box.y2), (box.x2 - width, box.y2),
+    )  # fmt: skip
+    corners = [(max(0, min(x, size.width - width)), max(0, min(y, size.height - height))) for x, y in wanted]
+    return [PixelBox(x, y, x + width, y + height) for x, y in corners]
+
+
+def _shared(a: PixelBox, b: PixelBox) -> int:
+    return max(0, min(a.x2, b.x2) - max(a.x1, b.x1)) * max(0, min(a.y2, b.y2) - max(a.y1, b.y1))
+
+
+@lru_cache(maxsize=32)
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def _png(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    # a palette makes a noisy scan a third of the size; boxes and words stay as clear
+    image.quantize(128, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
+        out, "PNG", compress_level=6
+    )
+    return out.getvalue()
