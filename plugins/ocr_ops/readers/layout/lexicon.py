@@ -167,7 +167,7 @@ TITLE = re.compile(
     re.IGNORECASE,
 )
 SLOGAN = re.compile(
-    r"thank|welcome|visit|please|goods sold|return|exchange|refund|your |our |we |öffnungszeit|vielen dank|willkommen|uhr|besuch|einkauf|glück|for |open daily|business hour|follow|like us|owned by$|managed by|formerly|known as|keep this|feedback|promo|price|served|cashier|user|operator|member|station|trust|quality",
+    r"(?<![a-z])(?:thank|welcome|visit|please|goods sold|return|exchange|refund|your |our |we |öffnungszeit|vielen dank|willkommen|uhr|besuch|einkauf|glück|for |open daily|business hour|follow|like us|owned by$|managed by|formerly|known as|keep this|feedback|promo|price|served|cashier|user|operator|member|station|trust|quality)",
     re.IGNORECASE,
 )
 META_LINE = re.compile(

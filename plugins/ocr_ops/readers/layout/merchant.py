@@ -19,6 +19,7 @@ from ocr_ops.readers.layout.page import Cell, Page, runs
 
 _HEAD_ROWS = 26
 _MAX_ADDRESS_LINES = 7
+_REGISTERED = re.compile(r"\(\s*(?:[A-Z]{2,3}\s?)?\d{5,12}\s?-?\s?[A-Z0-9]{0,2}\s*\)")
 _COUNTRY_LAST = re.compile(r"(?:malaysia|singapore|deutschland|germany|france)\W*$", re.IGNORECASE)
 
 
@@ -155,13 +156,20 @@ def _name_score(line: Line, lines: Sequence[Line], place: int, first_address: in
     score += 1.5 - (0.25 if not _leads_to_address(lines, place) else 0.1) * place
     score += 0.8 * bool(lexicon.TRADE.search(text))
     score += 1.5 * min(max(line.cell.height / usual - 1.0, 0), 1.0)
-    score += 1.0 * (place < first_address) - 4.0 * (place > first_address + 1)
+    score += 1.0 * (place < first_address) - (1.5 if _is_registered(line) else 4.0) * (
+        place > first_address + 1
+    )
     following = lines[place + 1].kind if place + 1 < len(lines) else ""
     score += 2.0 * _leads_to_address(lines, place) + 1.0 * (following == "number")
     score -= 2.0 * (line.kind == "text" and address_score(text) >= 1.5)
     score -= 1.5 * (letters(text) < 3) + 1.0 * (len(text) > 50) + 1.5 * bool(lexicon.SLOGAN.search(text))
     ocr = line.cell.score
     return score - (2.0 * (0.9 - ocr) * 5 if ocr is not None and ocr < 0.9 else 0.0)
+
+
+def _is_registered(line: Line) -> bool:
+    """Whether a legal form stands with its registration number: the issuer, wherever in the head it is printed."""
+    return line.kind == "name" and bool(_REGISTERED.search(line.text))
 
 
 def _leads_to_address(lines: Sequence[Line], place: int) -> bool:
