@@ -17,7 +17,7 @@ fi
 
 # A company's package mirror that pip is told about serves uv too.
 if [ -n "${PIP_INDEX_URL:-}" ] && [ -z "${UV_DEFAULT_INDEX:-}" ]; then export UV_DEFAULT_INDEX=$PIP_INDEX_URL; fi
-export PIP_DISABLE_PIP_VERSION_CHECK=1 UV_NO_PROGRESS=${UV_NO_PROGRESS:-} VIRTUAL_ENV=$PWD/.venv
+export PIP_DISABLE_PIP_VERSION_CHECK=1 VIRTUAL_ENV=$PWD/.venv
 
 started=$SECONDS
 rm -f .venv/.installed

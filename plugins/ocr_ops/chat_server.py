@@ -174,7 +174,7 @@ def patience(tries: int, backoff_s: float, *, for_server: bool = True) -> AsyncR
         problem = state.outcome.exception() if state.outcome else None
         asked = problem.retry_after_s if for_server and isinstance(problem, ServerBusy) else 0.0
         # jitter spreads callers, it guards nothing
-        return max(asked, random.uniform(0.5, 1.0) * min(backoff_s * 2 ** (state.attempt_number - 1), 30.0))  # noqa: S311
+        return max(asked, random.uniform(0.5, 1.0) * min(backoff_s * 2.0 ** (state.attempt_number - 1), 30.0))  # noqa: S311
 
     return AsyncRetrying(
         stop=stop_after_attempt(tries),

@@ -195,7 +195,7 @@ def worst_of(problems: BaseExceptionGroup[BaseException]) -> BaseException:
     """One error to raise out of many: what is no use trying again first, then the world's, then any."""
     flat: list[BaseException] = []
     for problem in problems.exceptions:
-        flat += [_worst(problem)] if isinstance(problem, BaseExceptionGroup) else [problem]
+        flat += [worst_of(problem)] if isinstance(problem, BaseExceptionGroup) else [problem]
     for kind in (TerminalError, OcrOpsError):
         for problem in flat:
             if isinstance(problem, kind):

@@ -8,6 +8,7 @@ cannot be drawn is a sheet without a picture and a problem. MuPDF is not thread 
 from __future__ import annotations
 
 import io
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -136,7 +137,7 @@ def _pdf_scale(width_pt: float, height_pt: float, limits: Limits) -> float:
     if not (width_pt > 0 and height_pt > 0):
         raise ValueError("a page without an area")
     by_side = limits.max_side_px / max(width_pt, height_pt)
-    by_pixels = (limits.max_page_pixels / (width_pt * height_pt)) ** 0.5
+    by_pixels = math.sqrt(limits.max_page_pixels / (width_pt * height_pt))
     return min(limits.dpi / POINTS_PER_INCH, by_side, by_pixels)
 
 
@@ -222,7 +223,7 @@ def _frame(image: Image.Image, place: int, data: bytes, limits: Limits) -> Sheet
 
 
 def _upright_already(image: Image.Image) -> bool:
-    return image.getexif().get(0x0112, 1) == 1
+    return bool(image.getexif().get(0x0112, 1) == 1)
 
 
 def _plain(image: Image.Image) -> Image.Image:

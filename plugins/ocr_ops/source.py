@@ -104,7 +104,8 @@ def wait_until_stable(
     young = {file.path for file in files if not file.fault and file.modified_ns > quiet_since}
     if young:
         sleep(quiet_s)
-    stable, still_written = [], []
+    stable: list[FoundFile] = []
+    still_written: list[FoundFile] = []
     for file in files:
         again = _found(file.path, file.path.parent) if file.path in young else file
         same = (again.size_bytes, again.modified_ns) == (file.size_bytes, file.modified_ns)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pymupdf
@@ -112,7 +113,7 @@ def rows_of(words: Iterable[Word]) -> list[list[Word]]:
 def segments_of_row(row: Sequence[Word]) -> list[list[Word]]:
     """One printed line cut where a gap is wider than words of one phrase ever stand apart."""
     parts = [[row[0]]]
-    for before, word in zip(row, row[1:], strict=False):
+    for before, word in pairwise(row):
         gap = (word.x1 - before.x2) / max(min(before.height, word.height), 1e-6)
         apart = gap > WIDE_GAP or (gap > BREAK_GAP and before.line != word.line)
         if apart:

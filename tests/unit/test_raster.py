@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pymupdf
 import pytest
-from bad_documents import BAD, ODD_BUT_READABLE, UPRIGHT_PX, good_pdf
 from PIL import Image
 
+from bad_documents import BAD, ODD_BUT_READABLE, UPRIGHT_PX, good_pdf
 from ocr_ops.codec import digest_of
 from ocr_ops.errors import UnreadableDocument
 from ocr_ops.model import Problem, SourceDocument

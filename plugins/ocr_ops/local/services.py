@@ -39,7 +39,7 @@ HEALTH_NAMES = {
     "dag_processor": "dag-processor",
     "triggerer": "triggerer",
 }
-HEALTHY_S, STOP_S = 180.0, 30.0
+HEALTHY_S, STOP_S = 180.0, 15.0
 _PORTS_TRIED = 20
 
 Progress = Callable[[str], None]
