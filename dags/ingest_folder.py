@@ -30,21 +30,21 @@ Finds the documents in a folder, reads them, checks every value against the page
             type="string",
             minLength=1,
             title="Folder",
-            description_md="Folder (or one file) on the machine that runs Airflow. It must lie under one of the allowed "
-            "roots (`OCR_OPS_ALLOWED_ROOTS`). Nothing in it is moved, changed or deleted.",
+            description_md="Folder (or one file) on the machine that runs Airflow, under one of the allowed roots. "
+            "Nothing in it is moved, changed or deleted.",
         ),
         "doc_type": Param(
             "auto",
             enum=["auto", "receipt", "invoice"],
             title="Document type",
-            description_md="`auto` decides for each document from its words and shape.",
+            description_md="auto decides for each document from its words and shape.",
         ),
         "engine": Param(
             "as configured",
             enum=["as configured", "embedded", "vllm"],
             title="OCR engine",
-            description_md="`embedded` reads on the CPU and needs nothing; `vllm` needs `OCR_OPS_OCR_URLS` or the connection "
-            "`ocr_ops_vllm`.",
+            description_md="embedded reads on the CPU and needs nothing; vllm needs servers, named in the settings or in "
+            "the connection ocr_ops_vllm.",
         ),
         "batch_size": Param(
             20,

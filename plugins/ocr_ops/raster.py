@@ -47,8 +47,6 @@ MOST_ATTACHMENTS, MOST_ATTACHED_BYTES = 20, 50_000_000
 _PICTURE_TYPES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/tiff": "TIFF", "image/webp": "WEBP", "image/heic": "HEIF", "image/avif": "AVIF"}  # fmt: skip
 
 pillow_heif.register_heif_opener()
-# Our own limit is checked on the header, for every format, before anything is decoded.
-Image.MAX_IMAGE_PIXELS = None
 pymupdf.TOOLS.mupdf_display_errors(False)
 pymupdf.TOOLS.mupdf_display_warnings(False)
 
@@ -83,7 +81,7 @@ def open_document(source: SourceDocument, data: bytes, limits: Limits) -> Iterat
             with _pdf(data, limits) as opened:
                 yield opened
         else:
-            with _picture(data, source.media_type, limits) as opened:
+            with _own_pixel_limit(), _picture(data, source.media_type, limits) as opened:
                 yield opened
 
 
@@ -168,6 +166,16 @@ def _attachments(document: Any) -> tuple[tuple[Attachment, bytes], ...]:
 
 
 # --- pictures ---
+
+
+@contextmanager
+def _own_pixel_limit() -> Iterator[None]:
+    """Put Pillow's fixed limit aside while one document is open: ours is checked on every header before decoding."""
+    usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = usual
 
 
 @contextmanager
