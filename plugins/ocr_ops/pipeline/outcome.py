@@ -76,12 +76,7 @@ def _artifacts(
 
 
 def _overlay(shop: Workshop, page: ReadPage, record: Record | None) -> Digest:
-    highlights = {
-        block: evidence.field.rsplit("/", 1)[-1]
-        for evidence in (record.evidence if record else ())
-        for block in evidence.blocks
-        if evidence.page == page.image.number
-    }
+    highlights = _fields_by_block(page, record)
     blocks = [[block.id, to_plain(block.boxes)] for block in page.blocks]
     key = step_key(
         "overlay", page=page.image.digest, blocks=blocks, marks=highlights, version=overlay.VERSION
@@ -89,6 +84,15 @@ def _overlay(shop: Workshop, page: ReadPage, record: Record | None) -> Digest:
     return shop.once(
         key, lambda: overlay.draw_overlay(shop.store.get(page.image.digest), page.blocks, highlights)
     )
+
+
+def _fields_by_block(page: ReadPage, record: Record | None) -> dict[str, str]:
+    """Which fields each block of a page is evidence for, as words for its tag."""
+    fields: dict[str, list[str]] = {}
+    for evidence in record.evidence if record else ():
+        for block in evidence.blocks if evidence.page == page.image.number else ():
+            fields.setdefault(block, []).append(evidence.field.rsplit("/", 1)[-1])
+    return {block: ", ".join(dict.fromkeys(names)) for block, names in fields.items()}
 
 
 def extras_of(shop: Workshop, outcome: Outcome) -> Extras:
