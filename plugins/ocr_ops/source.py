@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from ocr_ops.codec import digest_of
 from ocr_ops.errors import ForbiddenFolder, TerminalError, UnreadableDocument
@@ -84,7 +84,7 @@ def find_documents(folder: Path, *, allowed_roots: Sequence[Path] = ()) -> list[
 
 def found(uri: str) -> FoundFile:
     """The file that a `file://` URI names."""
-    path = Path(unquote(urlsplit(uri).path))
+    path = Path(os.fsdecode(unquote_to_bytes(urlsplit(uri).path)))
     return _found(path, path.parent)
 
 
@@ -207,6 +207,11 @@ def _may_be_document(path: Path) -> bool:
         return False
 
 
+def _printable(name: str) -> str:
+    """A name that can be stored and shown: bytes that are no text and control characters become U+FFFD."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in name)
+
+
 def _found(path: Path, root: Path) -> FoundFile:
     try:
         target, info = path.resolve(strict=True), path.stat()
@@ -214,10 +219,10 @@ def _found(path: Path, root: Path) -> FoundFile:
         broken = (
             "it is a link that leads nowhere" if path.is_symlink() else f"cannot be read: {problem.strerror}"
         )
-        return FoundFile(path, path.name, 0, 0, broken)
+        return FoundFile(path, _printable(path.name), 0, 0, broken)
     fault = ""
     if not path.is_file():
         fault = "it is a folder, not a file" if path.is_dir() else "it is no regular file"
     elif path.is_symlink() and not target.is_relative_to(root.resolve()):
         fault = "it is a link that leads out of the folder"
-    return FoundFile(path, path.name, info.st_size if not fault else 0, info.st_mtime_ns, fault)
+    return FoundFile(path, _printable(path.name), info.st_size if not fault else 0, info.st_mtime_ns, fault)

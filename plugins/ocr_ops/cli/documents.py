@@ -136,7 +136,9 @@ def _walk(
     *,
     quiet: bool = False,
 ) -> None:
-    journeys = [journey for path in paths for journey in list_documents(shop, path.expanduser().absolute())]
+    warehouse = into.warehouse if isinstance(into, Loader) else None
+    folders = [path.expanduser().absolute() for path in paths]
+    journeys = list_documents(shop, *folders, warehouse=warehouse)
     if isinstance(into, Loader) and not order.reprocess:
         journeys = unknown(into.warehouse, journeys)
     rows = []
@@ -153,7 +155,7 @@ def _walk(
 def _done(shop: Workshop, journey: Journey, into: Loader | Callable[[Outcome], None]) -> Outcome:
     if isinstance(into, Loader):
         return batches.load_document(shop, into.warehouse, journey, run_id=into.run_id)
-    outcome = outcome_of(shop, journey)
+    outcome, _ = outcome_of(shop, journey)
     into(outcome)
     return outcome
 

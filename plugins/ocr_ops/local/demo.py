@@ -80,8 +80,8 @@ def run(machine: Machine, folder: Path, doc_type: str) -> Shown:
 
 
 def _fresh(shop: Workshop, folder: Path) -> tuple[list[str], list[str]]:
-    keys = [key_of(journey) for journey in list_documents(shop, folder)]
     with Warehouse(shop.settings.database_url) as warehouse:
+        keys = [key_of(journey) for journey in list_documents(shop, folder, warehouse=warehouse)]
         known = warehouse.known(keys)
     return list(keys), [key for key in keys if key not in known]
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from ocr_ops.codec import from_json, to_json, to_plain
-from ocr_ops.model import Digest, Outcome, Stage
+from ocr_ops.model import Digest, Outcome, SourceDocument, Stage
 from ocr_ops.ocr import worst_of
 from ocr_ops.pipeline import steps
 from ocr_ops.pipeline.journey import Batch, Journey, Order
 from ocr_ops.pipeline.listing import list_documents, unknown
-from ocr_ops.pipeline.outcome import extras_of, outcome_of
+from ocr_ops.pipeline.outcome import outcome_of
 from ocr_ops.pipeline.workshop import Event, Workshop
 from ocr_ops.warehouse import RunSummary, Warehouse
 
@@ -36,15 +36,19 @@ def plan(
 
     `note_known` records that this run met known documents; a schedule that looks every minute does without.
     """
-    journeys = list(list_documents(shop, folder))
     with Warehouse(shop.settings.database_url) as warehouse:
+        journeys = list_documents(shop, folder, warehouse=warehouse)
         fresh = journeys if order.reprocess else unknown(warehouse, journeys)
         if fresh or note_known:
             params = {"folder": str(folder), **to_plain(order)}
             warehouse.start_run(run_id, trigger="airflow", started_at=now(), dag_id=dag_id, params=params)
         if note_known:
-            sources = [journey.source for journey in journeys if journey.source and journey not in fresh]
-            warehouse.note_seen(sources, run_id=run_id, seen_at=now())
+            new = {journey.uri for journey in fresh}
+            warehouse.note_seen(
+                [_seen(journey) for journey in journeys if journey.uri not in new],
+                run_id=run_id,
+                seen_at=now(),
+            )
         if note_known and not fresh:
             warehouse.finish_run(run_id, finished_at=now())
     news = f"{len(fresh)} new of {len(journeys)} documents"
@@ -76,8 +80,8 @@ def load_batch(shop: Workshop, batch: str, *, run_id: str) -> dict[str, int]:
 
 def load_document(shop: Workshop, warehouse: Warehouse, journey: Journey, *, run_id: str) -> Outcome:
     """Load one document in one transaction; loading it again changes nothing."""
-    outcome = outcome_of(shop, journey)
-    loaded = warehouse.load(outcome, run_id=run_id, loaded_at=now(), extras=extras_of(shop, outcome))
+    outcome, extras = outcome_of(shop, journey)
+    loaded = warehouse.load(outcome, run_id=run_id, loaded_at=now(), extras=extras)
     return replace(outcome, status=loaded.status)
 
 
@@ -139,6 +143,11 @@ def _forward(shop: Workshop, digest: str, step: Forward) -> str:
     batch = _fetch(shop, digest)
     documents = asyncio.run(step(shop, batch.order, batch.documents))
     return shop.store.put(to_json(Batch(batch.order, tuple(documents))))
+
+
+def _seen(journey: Journey) -> SourceDocument:
+    """Where a document lies and what it is; an unreadable one is known by its place alone."""
+    return journey.source or SourceDocument(journey.uri, journey.name, Digest(""), "", journey.size_bytes)
 
 
 def _fetch(shop: Workshop, digest: str) -> Batch:

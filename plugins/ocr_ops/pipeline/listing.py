@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,20 +19,21 @@ QUIET_S = 2.0
 """A file that did not change for so long is complete."""
 
 
-def list_documents(shop: Workshop, folder: Path) -> Iterator[Journey]:
-    """Every document of a folder (or the one file), in name order. Files still being written are left for later."""
+def list_documents(shop: Workshop, *folders: Path, warehouse: Warehouse | None = None) -> list[Journey]:
+    """Every document of some folders (or single files), each once, in name order; repetitions are set aside.
+
+    Files still being written are left for later. Of files with the same bytes the one that `warehouse` holds is the
+    original, else the first.
+    """
+    listed = {journey.uri: journey for folder in folders for journey in _documents_of(shop, folder)}
+    return _told_apart(list(listed.values()), warehouse)
+
+
+def _documents_of(shop: Workshop, folder: Path) -> Iterator[Journey]:
     roots = tuple(Path(root) for root in shop.settings.allowed_roots)
     found = source.find_documents(folder, allowed_roots=roots)
     stable, still_written = source.wait_until_stable(found, quiet_s=QUIET_S)
-    first_with: dict[Digest, str] = {}
-    for file in stable:
-        journey = _journey(shop, file)
-        digest = journey.source.digest if journey.source else None
-        if digest is not None and digest in first_with:
-            journey = _duplicate(journey, first_with[digest])
-        elif digest is not None:
-            first_with[digest] = journey.name
-        yield journey
+    yield from (_journey(shop, file) for file in stable)
     for file in still_written:
         waiting = Problem(
             Stage.FIND,
@@ -67,7 +68,7 @@ def _journey(shop: Workshop, file: source.FoundFile) -> Journey:
 def _with_bytes_kept(shop: Workshop, file: source.FoundFile, journey: Journey) -> Journey:
     """Keep what cannot be opened too, where it can be read at all: somebody will ask what it was."""
     try:
-        if not 0 < file.path.stat().st_size <= shop.settings.max_bytes:
+        if file.fault or not 0 < file.path.stat().st_size <= shop.settings.max_bytes:
             return journey
         data = file.path.read_bytes()
     except OSError:
@@ -77,6 +78,26 @@ def _with_bytes_kept(shop: Workshop, file: source.FoundFile, journey: Journey) -
         journey.uri, journey.name, digest_of(data), "application/octet-stream", len(data)
     )
     return replace(journey, source=document)
+
+
+def _told_apart(journeys: Sequence[Journey], warehouse: Warehouse | None) -> list[Journey]:
+    """Set aside all but one of the documents with the same bytes."""
+    places: dict[Digest, list[Journey]] = {}
+    for journey in journeys:
+        if journey.source is not None:
+            places.setdefault(journey.source.digest, []).append(journey)
+    repeated = {digest: found for digest, found in places.items() if len(found) > 1}
+    held = {line.document_key: line.uri for line in warehouse.lines(list(repeated))} if warehouse else {}
+    originals = {
+        digest: next((one for one in found if one.uri == held.get(digest)), found[0])
+        for digest, found in repeated.items()
+    }
+    return [_or_duplicate(journey, originals) for journey in journeys]
+
+
+def _or_duplicate(journey: Journey, originals: Mapping[Digest, Journey]) -> Journey:
+    original = originals.get(journey.source.digest) if journey.source else None
+    return journey if original is None or original.uri == journey.uri else _duplicate(journey, original.name)
 
 
 def _duplicate(journey: Journey, original: str) -> Journey:

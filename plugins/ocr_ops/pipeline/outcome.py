@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ocr_ops import overlay
 from ocr_ops.audit import Manifest
 from ocr_ops.codec import from_json, step_key, to_json, to_plain
-from ocr_ops.model import Digest, Outcome, Problem, RawPage, ReadPage, Record, Status
+from ocr_ops.errors import OcrOpsError
+from ocr_ops.model import Digest, Outcome, Problem, RawPage, ReadPage, Record, Stage, Status
 from ocr_ops.pipeline.journey import Extracted, Journey, Opened, Rendered
-from ocr_ops.pipeline.steps import load_pages, load_record
+from ocr_ops.pipeline.steps import broken, load_pages, load_record
 from ocr_ops.pipeline.workshop import Workshop
 from ocr_ops.rows import Extras
 
 
-def outcome_of(shop: Workshop, journey: Journey) -> Outcome:
-    """Gather what became of a document; stores its manifest and the pictures with evidence drawn in."""
+def outcome_of(shop: Workshop, journey: Journey) -> tuple[Outcome, Extras]:
+    """Gather what became of a document; stores its manifest and the pictures with evidence drawn in.
+
+    A document on which that breaks is set aside with nothing but its source.
+    """
+    try:
+        outcome = _outcome(shop, journey)
+        return outcome, _extras(shop, outcome)
+    except OcrOpsError:
+        raise
+    except Exception as problem:  # one document that cannot be laid out must not stop the others
+        outcome = _outcome(shop, broken(Stage.AUDIT, replace(journey, steps=()), problem))
+        return outcome, _extras(shop, outcome)
+
+
+def _outcome(shop: Workshop, journey: Journey) -> Outcome:
     pages, record = load_pages(shop, journey), load_record(shop, journey)
     artifacts = _artifacts(shop, journey, pages, record)
     versions = {
@@ -95,7 +112,7 @@ def _fields_by_block(page: ReadPage, record: Record | None) -> dict[str, str]:
     return {block: ", ".join(dict.fromkeys(names)) for block, names in fields.items()}
 
 
-def extras_of(shop: Workshop, outcome: Outcome) -> Extras:
+def _extras(shop: Workshop, outcome: Outcome) -> Extras:
     """What the warehouse wants to know of the stored artefacts: the raw readings that count, and every size."""
     raws = {page.attempts[-1] for page in outcome.pages if page.attempts}
     return Extras(

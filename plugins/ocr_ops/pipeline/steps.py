@@ -57,13 +57,16 @@ async def isolated(stage: Stage, journey: Journey, step: Step) -> Journey:
     except OcrOpsError:
         raise
     except Exception as problem:  # a decoder or a rule that breaks on one document must not stop the others
-        place = extract_tb(problem.__traceback__)[-1]
-        log.warning(
-            "%s broke a step: %s at %s:%s", journey.uri, type(problem).__name__, place.name, place.lineno
-        )
-        detail = f"could not be processed: {type(problem).__name__} in {place.name}"
-        done = journey.quarantined(Problem(stage, ProblemKind.ENGINE_FAILED, detail))
+        done = broken(stage, journey, problem)
     return done.timed(stage, time.perf_counter() - started)
+
+
+def broken(stage: Stage, journey: Journey, problem: Exception) -> Journey:
+    """The document set aside because it broke a step of ours; says where, and nothing of what the document holds."""
+    place = extract_tb(problem.__traceback__)[-1]
+    log.warning("%s broke a step: %s at %s:%s", journey.uri, type(problem).__name__, place.name, place.lineno)
+    detail = f"could not be processed: {type(problem).__name__} in {place.name}"
+    return journey.quarantined(Problem(stage, ProblemKind.ENGINE_FAILED, detail))
 
 
 async def open_document(shop: Workshop, journey: Journey) -> Journey:
@@ -74,8 +77,17 @@ async def open_document(shop: Workshop, journey: Journey) -> Journey:
     digest = shop.store.find(key)
     if digest is None:
         # decoding keeps a core busy: in a thread, so that pages of other documents are read meanwhile
-        digest = shop.keep(key, to_json(await asyncio.to_thread(_open, shop, found)))
+        try:
+            digest = shop.keep(key, to_json(await asyncio.to_thread(_open, shop, found)))
+        except _OtherBytes as problem:
+            # what was found is gone: the document is known by its place until a later run finds it whole
+            reason = Problem(Stage.OPEN, ProblemKind(problem.kind), problem.detail)
+            return replace(journey, source=None).quarantined(reason)
     return journey.did("open", key, (found.digest,), digest)
+
+
+class _OtherBytes(UnreadableDocument):
+    """The file is no longer what was found."""
 
 
 def _source(journey: Journey) -> SourceDocument:
@@ -107,9 +119,12 @@ def _source_bytes(shop: Workshop, found: SourceDocument) -> bytes:
     """The document's bytes from the store, where they are put the first time they are read."""
     if shop.store.has(found.digest):
         return shop.store.get(found.digest)
-    read, data = source.load_source(source.found(found.uri), shop.settings.limits)
+    try:
+        read, data = source.load_source(source.found(found.uri), shop.settings.limits)
+    except UnreadableDocument as problem:
+        raise _OtherBytes(problem.kind, f"after it was found: {problem.detail}") from problem
     if read.digest != found.digest:
-        raise UnreadableDocument(ProblemKind.STILL_WRITTEN, "the file changed after it was found")
+        raise _OtherBytes(ProblemKind.STILL_WRITTEN, "the file changed after it was found")
     shop.store.put(data)
     return data
 
