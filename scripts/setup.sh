@@ -28,7 +28,8 @@ if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c '' 2>/dev/null; then
 fi
 .venv/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements.bootstrap.lock
 echo "installing $(grep -cE '^[a-z0-9]' requirements.lock) pinned packages (about 1.2 GB unpacked; the first time is mostly download)"
-.venv/bin/uv pip install --require-hashes --compile-bytecode -r requirements.lock -r requirements.bootstrap.lock
+install=(.venv/bin/uv pip install --require-hashes --compile-bytecode -r requirements.lock -r requirements.bootstrap.lock)
+if [ -t 2 ]; then "${install[@]}"; else "${install[@]}" 2>&1 | grep -v '^ [+~-] '; fi
 .venv/bin/uv pip install --quiet --no-deps --no-build-isolation -e . 2>/dev/null ||
   .venv/bin/uv pip install --quiet --no-deps -e .
 touch .venv/.installed

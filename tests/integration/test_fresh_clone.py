@@ -117,8 +117,8 @@ def truths() -> dict[str, dict[str, str]]:
 
 CONTENT = {
     "documents": "select name, doc_type, status, party, document_date, total, currency, reasons, digest from marts.documents order by name",
-    "receipts": "select * from marts.receipts_all order by document_key",
-    "invoices": "select * from marts.invoices_all order by document_key",
+    "receipts": "select to_jsonb(r) - 'loaded_at' from marts.receipts_all r order by document_key",
+    "invoices": "select to_jsonb(i) - 'loaded_at' from marts.invoices_all i order by document_key",
     "fields": "select document_key, field, value, match, page, raw from extraction.fields order by document_key, position",
 }
 
