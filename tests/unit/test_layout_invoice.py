@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from builders import page_of
 from layout_builder import Line, page, read_page, values
 from ocr_ops.model import Block, FieldSpec, GridBox, Kind, Schema
 from ocr_ops.readers.layout import read_layout
@@ -200,3 +201,18 @@ def test_reading_is_the_same_whatever_the_order_of_the_blocks() -> None:
     turned_round = replace(straight, blocks=tuple(reversed(straight.blocks)))
 
     assert values(read_layout((straight,), INVOICE)) == values(read_layout((turned_round,), INVOICE))
+
+
+def test_the_only_party_on_a_page_is_the_one_who_writes_the_invoice():
+    lines = (
+        "Beispiel Werkzeug GmbH",
+        "Hauptstr. 5, 12345 Musterstadt",
+        "Rechnung Nr. 2026-77",
+        "Gesamtbetrag 119,00 EUR",
+    )
+    alone = page_of(*lines, size=(1654, 2339))
+
+    found = {reading.path: reading.value for reading in read_layout([alone], INVOICE).readings}
+
+    assert found["/seller_name"] == "Beispiel Werkzeug GmbH"
+    assert "/buyer_name" not in found

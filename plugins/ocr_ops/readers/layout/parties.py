@@ -58,9 +58,13 @@ def read_parties(pages: Sequence[Page], schema: Schema, labels: LabelSet) -> tup
     roles = {f.role: f for f in schema.fields if f.role}
     if not roles.keys() & {"seller_name", "buyer_name", "seller_address", "buyer_address"} or not pages:
         return ()
-    buyer = _labelled(pages, roles.get("buyer_name"), labels) or _window(pages[0])
+    named_buyer = _labelled(pages, roles.get("buyer_name"), labels)
+    buyer = named_buyer or _window(pages[0])
     seller = _labelled(pages, roles.get("seller_name"), labels)
     seller = _fuller(_seller(pages, buyer) if seller is None else seller, pages)
+    if named_buyer is None and (seller is None or seller.name is None):
+        # the only party on the page, and nothing says it is the buyer: whoever writes an invoice names itself
+        buyer, seller = None, buyer
     found = {
         "buyer_name": buyer.name if buyer else None,
         "buyer_address": buyer.address if buyer else None,

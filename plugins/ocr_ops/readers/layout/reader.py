@@ -21,7 +21,7 @@ from ocr_ops.readers.layout.totals import read_totals
 from ocr_ops.readers.layout.when import read_dates, read_times
 
 READER = "layout"
-VERSION = "2"
+VERSION = "3"
 
 
 def read_layout(pages: Sequence[ReadPage], schema: Schema) -> Candidate:
