@@ -181,10 +181,9 @@ def test_names_that_are_no_utf8_or_hold_anything_else_are_loaded(
 ):
     names = (b"caf\xe9.pdf", "größe 100% #1?.pdf".encode(), b"<b>[bold]{x}';--.pdf", b"line\nbreak.pdf")
     for number, name in enumerate(names):
-        path = os.path.join(os.fsencode(inbox), name)
-        with open(path, "wb") as file:
-            file.write(INVOICE.read_bytes() + b"%" * number)
-        os.utime(path, (1, 1))
+        path = inbox / os.fsdecode(name)
+        path.write_bytes(INVOICE.read_bytes() + b"%" * number)
+        aged(path)
     shop = bench(tmp_path, database_url, ScriptedEngine)
 
     run(shop, inbox)

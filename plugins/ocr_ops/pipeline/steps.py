@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from traceback import extract_tb
 
 from ocr_ops import grounding, html_page, ocr, raster, source
 from ocr_ops.codec import from_json, step_key, to_json, to_plain
+from ocr_ops.detectors import CURABLE
 from ocr_ops.engines import Engine
 from ocr_ops.errors import OcrOpsError, UnreadableDocument
 from ocr_ops.judge import decide
@@ -29,6 +30,7 @@ from ocr_ops.model import (
     Schema,
     SourceDocument,
     Stage,
+    Status,
 )
 from ocr_ops.pipeline.export import picture_name
 from ocr_ops.pipeline.journey import AUTO, Extracted, Journey, Opened, OpenedPage, Order, Rendered
@@ -40,6 +42,11 @@ from ocr_ops.schemas import doc_types as known_types
 from ocr_ops.schemas import load_schema
 
 log = logging.getLogger(__name__)
+
+_NOTHING = frozenset({ProblemKind.NO_TEXT, ProblemKind.ENGINE_FAILED})
+"""Problems of a page from which there is nothing for a person to read."""
+
+_PASSING = CURABLE | {ProblemKind.MARKUP_STRIPPED}
 
 ReadPages = tuple[ReadPage, ...]
 Step = Callable[[Journey], Awaitable[Journey]]
@@ -137,11 +144,28 @@ async def read_pages(shop: Workshop, engine: Engine, journey: Journey, in_flight
     digest = shop.store.find(key)
     if digest is None:
         pages = await _read_all(shop, engine, journey.name, opened, in_flight)
-        if not any(page.blocks for page in pages):
-            raise UnreadableDocument(ProblemKind.NO_TEXT, "no text could be read on any page")
-        digest = shop.keep(key, to_json(tuple(pages)))
+        result = to_json(tuple(pages))
+        digest = shop.store.put(result) if _may_change(engine, pages) else shop.keep(key, result)
     found = replace(journey, problems=(*journey.problems, *opened.problems))
-    return found.did("read", key, (opened_digest,), digest)
+    return _with_text(shop, found.did("read", key, (opened_digest,), digest))
+
+
+def _may_change(engine: Engine, pages: Sequence[ReadPage]) -> bool:
+    """Whether another run may read better: a sampled reply went wrong, or a server is set up wrongly."""
+    if not isinstance(engine, ocr.RetryingEngine):
+        return False
+    return any(problem.kind in _PASSING or not page.blocks for page in pages for problem in page.problems)
+
+
+def _with_text(shop: Workshop, journey: Journey) -> Journey:
+    """The document as it is, or set aside when nothing on it has a place; what was read stays as evidence."""
+    pages = load_pages(shop, journey)
+    if any(page.blocks for page in pages):
+        return journey
+    found = tuple(problem for page in pages for problem in page.problems if problem.kind not in _NOTHING)
+    if found:
+        return replace(journey, status=Status.NEEDS_REVIEW, problems=(*journey.problems, *found))
+    return journey.quarantined(Problem(Stage.READ, ProblemKind.NO_TEXT, "no text could be read on any page"))
 
 
 async def _read_all(
@@ -165,7 +189,8 @@ async def _read_all(
             note(known)
 
     def keep_page(page: ReadPage, picture_sent: Digest) -> None:
-        shop.keep(_page_key(engine, picture_sent), to_json(page))
+        if not _may_change(engine, (page,)):
+            shop.keep(_page_key(engine, picture_sent), to_json(page))
         note(page)
 
     await ocr.read_pages(
