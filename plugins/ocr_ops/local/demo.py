@@ -64,6 +64,10 @@ def run(machine: Machine, folder: Path, doc_type: str) -> Shown:
     shop = Workshop.from_settings(machine.settings(os.environ, database=True))
     with console.status("looking for documents"):
         keys, fresh = _fresh(shop, folder)
+    if not keys:
+        raise TerminalError(
+            f"there are no documents in {folder}: put PDF, PNG, JPEG, TIFF, WebP or HEIC files there"
+        )
     if fresh:
         console.print(
             f"{len(fresh)} of {len(keys)} documents are new: running the DAG ingest_folder", highlight=False
