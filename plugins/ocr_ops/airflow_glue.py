@@ -53,7 +53,7 @@ def document_batches(batches: Any) -> Any:
 
         return extract_batch(workshop(), batch)
 
-    @task(pool=WAREHOUSE_POOL)
+    @task(pool=WAREHOUSE_POOL, multiple_outputs=False)
     def load(batch: str, run_id: str | None = None) -> dict[str, int]:
         """Load the batch into Postgres."""
         from ocr_ops.pipeline.batches import load_batch
@@ -77,7 +77,8 @@ def announce_rows(counts: Any, run_id: str | None = None) -> Iterator[Metadata]:
     from ocr_ops.pipeline.batches import finish
 
     totals: dict[str, int] = {}
-    for batch in counts:
+    # Airflow gives the value itself, and no sequence, where a mapped group ran once
+    for batch in (counts,) if isinstance(counts, Mapping) else counts:
         for status, number in batch.items():
             totals[status] = totals.get(status, 0) + number
     finish(workshop(), run_id or "")

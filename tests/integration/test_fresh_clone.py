@@ -81,9 +81,9 @@ def environment(clone: Path, var: str = "var") -> dict[str, str]:
     }
 
 
-def make_demo(clone: Path, var: str = "var") -> str:
+def make_demo(clone: Path, var: str = "var", *arguments: str) -> str:
     done = subprocess.run(
-        ["make", "demo"],
+        ["make", "demo", *arguments],
         cwd=clone,
         env=environment(clone, var),
         capture_output=True,
@@ -171,6 +171,20 @@ def test_the_run_is_recorded_in_airflow(clone: Path, first_run: str):
         ("success",)
     ]
     assert rows(clone, loads, database="airflow")[0][0] >= 3
+
+
+def test_a_folder_of_ones_own_with_a_single_document_is_one_batch_that_ends_well(
+    clone: Path, first_run: str, tmp_path: Path
+):
+    shutil.copy(PROJECT / "samples" / "invoice_fr_two_pages.pdf", tmp_path / "my invoice.pdf")
+    with (tmp_path / "my invoice.pdf").open("ab") as file:
+        file.write(b"%another copy\n")
+
+    printed = make_demo(clone, "var", f"FOLDER={tmp_path}")
+
+    assert "my invoice.pdf" in printed
+    states = rows(clone, "select state from dag_run where dag_id = 'ingest_folder'", database="airflow")
+    assert states == [("success",), ("success",)]
 
 
 def test_the_folders_above_keep_their_permissions(clone: Path, first_run: str):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator
@@ -189,6 +190,6 @@ def next_steps(machine: Machine, shown: Shown) -> str:
 [bold]SQL[/bold]      eval "$(.venv/bin/ocr-ops db psql)"
          {TRY_SQL}
 [bold]look[/bold]     {escape(look)}
-[bold]why[/bold]      .venv/bin/ocr-ops audit show {escape(pictured or "NAME")}
+[bold]why[/bold]      .venv/bin/ocr-ops audit show {escape(shlex.quote(pictured or "NAME"))}
 [bold]Airflow[/bold]  make up     (the run above is in the UI; make down stops everything)
 [bold]yours[/bold]    make demo FOLDER=~/my-invoices"""
