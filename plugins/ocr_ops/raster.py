@@ -35,7 +35,7 @@ from ocr_ops.model import (
 from ocr_ops.settings import Limits
 from ocr_ops.text_layer import text_layer_of
 
-VERSION = "1"
+VERSION = "2"
 """Part of the step's key: raise it when the same bytes give other pictures or text layers."""
 
 JPEG_QUALITY = 92
@@ -122,7 +122,7 @@ def _pdf_sheet(page: Any, number: int, limits: Limits) -> Sheet:
         page.remove_rotation()
     scale = _pdf_scale(page.rect.width, page.rect.height, limits)
     pixmap = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), alpha=False, colorspace=pymupdf.csRGB)
-    pixels = np.frombuffer(pixmap.samples, np.uint8).reshape(pixmap.height, pixmap.width, 3)
+    pixels = np.frombuffer(pixmap.samples_mv, np.uint8).reshape(pixmap.height, pixmap.width, 3)
     layer = text_layer_of(page, number)
     picture = _encoded(Image.fromarray(_grey(pixels)))
     size = PixelSize(pixmap.width, pixmap.height)
@@ -141,11 +141,12 @@ def _pdf_scale(width_pt: float, height_pt: float, limits: Limits) -> float:
 
 def _grey(pixels: Any) -> Any:
     """One channel where the page shows no colour: a third of the bytes, and what OCR looks at anyway."""
-    green = pixels[:, :, 1]
     step = max(1, pixels.shape[0] // 700)  # a look at every few rows tells as much as all of them
-    sample = pixels[::step].astype(np.int16)
-    spread = sample.max(axis=2) - sample.min(axis=2)
-    return np.ascontiguousarray(green) if int(spread.max(initial=0)) <= GREY_TOLERANCE else pixels
+    red, green, blue = (np.ascontiguousarray(pixels[::step, :, channel]) for channel in range(3))
+    brightest = np.maximum(np.maximum(red, green), blue)
+    spread = brightest - np.minimum(np.minimum(red, green), blue)
+    is_grey = int(spread.max(initial=0)) <= GREY_TOLERANCE
+    return np.ascontiguousarray(pixels[:, :, 1]) if is_grey else pixels
 
 
 def _attachments(document: Any) -> tuple[tuple[Attachment, bytes], ...]:

@@ -8,6 +8,7 @@ folder that must not be read or does not exist is an error of the request.
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from ocr_ops.settings import Limits
 READABLE = {
     "application/pdf": (".pdf",),
     "image/png": (".png",),
-    "image/jpeg": (".jpg", ".jpeg", ".jpe"),
+    "image/jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "image/tiff": (".tif", ".tiff"),
     "image/webp": (".webp",),
     "image/heic": (".heic", ".heif"),
@@ -32,7 +33,8 @@ READABLE = {
 
 _READABLE_SUFFIXES = frozenset(suffix for suffixes in READABLE.values() for suffix in suffixes)
 _DOCUMENT_SUFFIXES = _READABLE_SUFFIXES | {
-    ".gif", ".bmp", ".svg", ".htm", ".html", ".xml", ".doc", ".docx", ".odt", ".xls", ".xlsx", ".eml", ".msg", ".zip",
+    ".gif", ".bmp", ".jp2", ".jxl", ".svg", ".ps", ".eps", ".htm", ".html", ".xml", ".doc", ".docx", ".odt", ".rtf",
+    ".xls", ".xlsx", ".ods", ".eml", ".msg", ".zip",
 }  # fmt: skip
 """Files that somebody may have meant as a document: they are listed, even where they cannot be read."""
 
@@ -41,12 +43,13 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"II*\x00", "image/tiff"),
     (b"MM\x00*", "image/tiff"),
+    (b"II+\x00", "image/tiff"),
+    (b"MM\x00+", "image/tiff"),
     (b"GIF8", "image/gif"),
-    (b"BM", "image/bmp"),
     (b"PK\x03\x04", "application/zip"),
     (b"\xd0\xcf\x11\xe0", "application/msword"),
 )
-_BRANDS = {b"avif": "image/avif", b"avis": "image/avif"}
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"})
 _PDF_WITHIN = 1024
 """Readers accept junk of up to so many bytes before `%PDF-` (ISO 32000-1, annex H, implementation note 13)."""
@@ -69,23 +72,31 @@ def find_documents(folder: Path, *, allowed_roots: Sequence[Path] = ()) -> list[
     Hidden files and folders are passed over, and so is what nobody would take for a document. Raises ForbiddenFolder
     outside the allowed roots (links resolved), TerminalError where there is nothing.
     """
-    root = folder.resolve()
-    if allowed_roots and not any(root.is_relative_to(allowed.resolve()) for allowed in allowed_roots):
-        allowed = ", ".join(str(path) for path in allowed_roots)
-        raise ForbiddenFolder(
-            f"{folder} lies outside the allowed roots ({allowed}); see OCR_OPS_ALLOWED_ROOTS"
-        )
-    if not root.exists():
-        raise TerminalError(f"there is no folder or file {folder}")
-    if root.is_file():
-        return [_found(root, root.parent)]
-    return sorted((_found(path, root) for path in _documents_below(root)), key=lambda file: file.path)
+    try:
+        root = folder.resolve()
+        if allowed_roots and not any(root.is_relative_to(allowed.resolve()) for allowed in allowed_roots):
+            allowed = ", ".join(str(path) for path in allowed_roots)
+            raise ForbiddenFolder(
+                f"{folder} lies outside the allowed roots ({allowed}); see OCR_OPS_ALLOWED_ROOTS"
+            )
+        if not root.exists():
+            raise TerminalError(f"there is no folder or file {folder}")
+        if not root.is_dir():
+            return [_found(root, root.parent)]
+        with os.scandir(root):
+            pass
+    except (
+        OSError,
+        RuntimeError,
+    ) as problem:  # RuntimeError: a link that leads to itself (pathlib before 3.13)
+        raise TerminalError(f"{folder} cannot be read: {_words_of(problem)}") from problem
+    return sorted(_files_below(root), key=lambda file: file.path)
 
 
 def found(uri: str) -> FoundFile:
     """The file that a `file://` URI names."""
     path = Path(os.fsdecode(unquote_to_bytes(urlsplit(uri).path)))
-    return _found(path, path.parent)
+    return _found(path)  # where its links may lead was decided when the folder was listed
 
 
 def wait_until_stable(
@@ -107,9 +118,8 @@ def wait_until_stable(
     stable: list[FoundFile] = []
     still_written: list[FoundFile] = []
     for file in files:
-        again = _found(file.path, file.path.parent) if file.path in young else file
-        same = (again.size_bytes, again.modified_ns) == (file.size_bytes, file.modified_ns)
-        (stable if same or again.fault else still_written).append(again if not again.fault else file)
+        same = file.path not in young or _stamp(file.path) in (_stamp_of(file), None)
+        (stable if same else still_written).append(file)
     return stable, still_written
 
 
@@ -143,12 +153,22 @@ def sniff(data: bytes) -> str:
             return media_type
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
+    if data[:2] == b"BM" and data[6:10] == bytes(4):
+        return "image/bmp"
     if data[4:8] == b"ftyp":
-        brand = data[8:12]
-        return _BRANDS.get(brand) or ("image/heic" if brand in _HEIF_BRANDS else "video/mp4")
+        return _boxed_type(data)
     if b"%PDF-" in data[:_PDF_WITHIN]:
         return "application/pdf"
     return _text_type(data[:_PDF_WITHIN])
+
+
+def _boxed_type(data: bytes) -> str:
+    """HEIC, AVIF or video: the major brand, and for brands that both pictures use the compatible ones."""
+    length = min(int.from_bytes(data[:4]), 256)
+    brands = [data[8:12], *(data[at : at + 4] for at in range(16, length, 4))]
+    if any(brand in _AVIF_BRANDS for brand in brands):
+        return "image/avif"
+    return "image/heic" if brands[0] in _HEIF_BRANDS else "video/mp4"
 
 
 def _text_type(head: bytes) -> str:
@@ -187,20 +207,25 @@ def _too_large(size: int, limits: Limits) -> str:
     return f"the file has {size:,} bytes, more than the {limits.max_bytes:,} allowed (OCR_OPS_MAX_BYTES)"
 
 
-def _documents_below(root: Path) -> Iterator[Path]:
-    for folder, below, names in os.walk(root):
+def _files_below(root: Path) -> Iterator[FoundFile]:
+    unread: list[OSError] = []
+    for folder, below, names in os.walk(root, onerror=unread.append):
         below[:] = sorted(name for name in below if not name.startswith("."))
         here = Path(folder)
-        yield from (here / name for name in below if Path(name).suffix.lower() in _READABLE_SUFFIXES)
-        yield from (
-            here / name for name in names if not name.startswith(".") and _may_be_document(here / name)
-        )
+        called_so = [name for name in below if Path(name).suffix.lower() in _READABLE_SUFFIXES]
+        meant = [name for name in names if not name.startswith(".") and _may_be_document(here / name)]
+        yield from (_found(here / name, root) for name in (*called_so, *meant))
+    for problem in unread:  # nobody should believe that a folder was empty when it could not be looked into
+        path = Path(os.fsdecode(problem.filename))
+        yield FoundFile(path, _printable(path.name), 0, 0, f"the folder cannot be read: {problem.strerror}")
 
 
 def _may_be_document(path: Path) -> bool:
     if path.suffix:
         return path.suffix.lower() in _DOCUMENT_SUFFIXES
     try:
+        if not path.is_file():  # opening a pipe would wait for its other end
+            return False
         with path.open("rb") as stream:
             return sniff(stream.read(_PDF_WITHIN)) in READABLE
     except OSError:
@@ -212,17 +237,35 @@ def _printable(name: str) -> str:
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in name)
 
 
-def _found(path: Path, root: Path) -> FoundFile:
+def _found(path: Path, root: Path | None = None) -> FoundFile:
+    """Look at a file without opening it. Links out of `root` are a fault; without a root any link will do."""
+    name = _printable(path.name)
     try:
         target, info = path.resolve(strict=True), path.stat()
-    except OSError as problem:
-        broken = (
-            "it is a link that leads nowhere" if path.is_symlink() else f"cannot be read: {problem.strerror}"
-        )
-        return FoundFile(path, _printable(path.name), 0, 0, broken)
+    except (OSError, RuntimeError) as problem:
+        nowhere = path.is_symlink() and not isinstance(problem, PermissionError)
+        fault = "it is a link that leads nowhere" if nowhere else f"cannot be read: {_words_of(problem)}"
+        return FoundFile(path, name, 0, 0, fault)
     fault = ""
-    if not path.is_file():
-        fault = "it is a folder, not a file" if path.is_dir() else "it is no regular file"
-    elif path.is_symlink() and not target.is_relative_to(root.resolve()):
+    if not stat.S_ISREG(info.st_mode):
+        fault = "it is a folder, not a file" if stat.S_ISDIR(info.st_mode) else "it is no regular file"
+    elif root is not None and path.is_symlink() and not target.is_relative_to(root):
         fault = "it is a link that leads out of the folder"
-    return FoundFile(path, _printable(path.name), info.st_size if not fault else 0, info.st_mtime_ns, fault)
+    return FoundFile(path, name, info.st_size if not fault else 0, info.st_mtime_ns, fault)
+
+
+def _stamp_of(file: FoundFile) -> tuple[int, int]:
+    return file.size_bytes, file.modified_ns
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Size and time of last change, None when the file is gone: opening it will say so."""
+    try:
+        info = path.stat()
+    except OSError:
+        return None
+    return info.st_size, info.st_mtime_ns
+
+
+def _words_of(problem: OSError | RuntimeError) -> str:
+    return str(problem.strerror) if isinstance(problem, OSError) else "a link that leads to itself"
