@@ -1,18 +1,19 @@
 """The words a PDF page holds as text -> a reading like an engine's, where that text is what a person sees.
 
 In: an upright PyMuPDF page. Out: a `RawPage` of lines in `ReplyFormat.LINES`, or none where the layer cannot be
-trusted to be the page: too little of it, unreadable characters, a scan with a stamp. Text that a person cannot see
-(invisible render mode, fully transparent, outside the page, smaller than `SMALLEST_PT`) is left out and reported,
-unless a picture covers the page: then it is the text layer that a scanner's OCR put under it, and our own reading counts.
+trusted to be the page: too little of it, unreadable characters, a scan with a stamp, text under a picture. Text that a
+person cannot see (invisible render mode, transparent, outside the page, smaller than `SMALLEST_PT`) is left out and
+reported, unless pictures cover the page: then it is what a scanner's OCR put there, and our own reading counts.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
+from unicodedata import category
 
 import pymupdf
 
@@ -25,17 +26,23 @@ BAD_SHARE = 0.04
 """Share of replacement and private-use characters from which a layer is not what is printed."""
 SCAN_SHARE, STAMP_CHARACTERS = 0.6, 400
 """A picture over that share of the page with fewer characters than that is a scan with a stamp or a header."""
-SMALLEST_PT = 2.0
+SMALLEST_PT, FAINTEST_ALPHA = 2.0, 16
+"""Type below that size in points, or below that opacity (0..255), is nothing a person reads."""
+LEVEL_COSINE = 0.98
+"""Lines of text that lean more than about 11 degrees are set apart: margins and watermarks, not table rows."""
 WIDE_GAP, BREAK_GAP = 0.9, 0.5
 """Gaps in heights of the line that part two words: anywhere, and where the PDF itself starts a new line."""
 
-_INVISIBLE = 3
 _REPLACEMENT = "\ufffd"
+_FLAGS = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_IGNORE_ACTUALTEXT
+"""What is printed, glyph by glyph: ligatures taken apart, a glyph of no known character as U+FFFD and not as its number
+in the font, no alternative text, and nothing clipped away silently."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word and its box in points of the upright page; `line` tells the PDF's own lines apart."""
+    """One word and its box in points of the upright page; `line` tells the PDF's own lines apart, `level` is false for
+    text that runs up, down or across the page."""
 
     text: str
     x1: float
@@ -43,6 +50,7 @@ class Word:
     x2: float
     y2: float
     line: tuple[int, int] = (0, 0)
+    level: bool = True
 
     @property
     def height(self) -> float:
@@ -61,11 +69,10 @@ class TextLayer:
 def text_layer_of(page: pymupdf.Page, number: int) -> TextLayer:
     """Read the text layer of an upright page (rotation removed)."""
     width, height = page.rect.width, page.rect.height
-    hidden = _hidden_boxes(page)
-    words = [word for word in _words(page) if not _is_within(word, hidden)]
+    words, hidden = _words(page)
     covered = _picture_share(page)
-    problems = _hidden_problem(sum(count for _, count in hidden), covered, number)
-    if not is_usable(words, covered):
+    problems = _hidden_problem(hidden, covered, number)
+    if not is_usable(words, covered) or (covered >= SCAN_SHARE and _has_text_under_picture(page)):
         return TextLayer(None, problems)
     text = lines_json(words, width, height)
     raw = RawPage(number, "text-layer", "pymupdf", pymupdf.__version__, ReplyFormat.LINES, text)
@@ -82,20 +89,29 @@ def is_usable(words: Sequence[Word], picture_share: float) -> bool:
 
 
 def lines_json(words: Iterable[Word], width: float, height: float) -> str:
-    """Join words that stand on one line into segments, split at wide gaps, in reading order, as `ReplyFormat.LINES`."""
-    lines = []
-    for segment in (part for row in rows_of(words) for part in segments_of_row(row)):
-        box = to_grid(
-            segment[0].x1,
-            min(word.y1 for word in segment),
-            max(word.x2 for word in segment),
-            max(word.y2 for word in segment),
-            width,
-            height,
-        )
-        text = " ".join(word.text for word in segment)
-        lines.append({"text": text, "box": [box.x1, box.y1, box.x2, box.y2], "score": None})
+    """Join words that stand on one line into segments, split at wide gaps, in reading order, as `ReplyFormat.LINES`.
+
+    Text that is not level comes last, as the PDF has its lines.
+    """
+    words = list(words)
+    level = (part for row in rows_of(word for word in words if word.level) for part in segments_of_row(row))
+    leaning = groupby((word for word in words if not word.level), key=lambda word: word.line)
+    segments = (*level, *(list(line) for _, line in leaning))
+    lines = [_line(segment, width, height) for segment in segments]
     return json.dumps(lines, ensure_ascii=False)
+
+
+def _line(segment: Sequence[Word], width: float, height: float) -> dict[str, Any]:
+    box = to_grid(
+        min(word.x1 for word in segment),
+        min(word.y1 for word in segment),
+        max(word.x2 for word in segment),
+        max(word.y2 for word in segment),
+        width,
+        height,
+    )
+    text = " ".join(word.text for word in segment)
+    return {"text": text, "box": [box.x1, box.y1, box.x2, box.y2], "score": None}
 
 
 def rows_of(words: Iterable[Word]) -> list[list[Word]]:
@@ -124,37 +140,71 @@ def segments_of_row(row: Sequence[Word]) -> list[list[Word]]:
 
 
 def _on_line(row: Sequence[Word], word: Word) -> bool:
-    last = row[-1]
-    shared = min(last.y2, word.y2) - max(last.y1, word.y1)
-    return shared > 0.5 * min(last.height, word.height)
+    return _side_by_side(row[-1], word) and not any(_stacked(other, word) for other in row)
 
 
-def _words(page: pymupdf.Page) -> list[Word]:
-    area = page.rect
-    found = []
-    for x1, y1, x2, y2, text, block, line, _ in page.get_text("words"):
-        middle = pymupdf.Point((x1 + x2) / 2, (y1 + y2) / 2)
-        if text.strip() and middle in area and y2 - y1 >= SMALLEST_PT:
-            found.append(Word(text, x1, y1, x2, y2, (block, line)))
-    return found
+def _side_by_side(one: Word, other: Word) -> bool:
+    shared = min(one.y2, other.y2) - max(one.y1, other.y1)
+    return shared > 0.5 * min(one.height, other.height)
 
 
-def _hidden_boxes(page: pymupdf.Page) -> list[tuple[Any, int]]:
-    """Boxes of text that is there and cannot be seen, with how many characters each holds."""
-    hidden = []
-    for span in page.get_texttrace():
-        unseen = span["type"] == _INVISIBLE or span["opacity"] == 0 or span["size"] < SMALLEST_PT
-        box = pymupdf.Rect(span["bbox"])
-        if unseen or not (box & page.rect).is_valid or (box & page.rect).is_empty:
-            characters = sum(not chr(char[0]).isspace() for char in span["chars"])
-            if characters:
-                hidden.append((box, characters))
-    return hidden
+def _stacked(one: Word, other: Word) -> bool:
+    """Whether one stands below the other: two lines that tall type beside them would make one."""
+    shared = min(one.x2, other.x2) - max(one.x1, other.x1)
+    return shared > 0.2 * min(one.x2 - one.x1, other.x2 - other.x1) and not _side_by_side(one, other)
 
 
-def _is_within(word: Word, hidden: Sequence[tuple[Any, int]]) -> bool:
-    middle = pymupdf.Point((word.x1 + word.x2) / 2, (word.y1 + word.y2) / 2)
-    return any(middle in box for box, _ in hidden)
+def _words(page: pymupdf.Page) -> tuple[list[Word], int]:
+    """The words that a person can see, and how many characters there are that nobody can."""
+    seen: list[Word] = []
+    hidden = 0
+    for place, line in _lines(page):
+        level = line["dir"][0] >= LEVEL_COSINE
+        for visible, characters in _runs(line):
+            word = _word(characters, place, level)
+            middle = pymupdf.Point((word.x1 + word.x2) / 2, (word.y1 + word.y2) / 2)
+            if visible and middle in page.rect:
+                seen.append(word)
+            else:
+                hidden += len(characters)
+    return seen, hidden
+
+
+def _lines(page: pymupdf.Page) -> Iterator[tuple[tuple[int, int], dict[str, Any]]]:
+    blocks = page.get_text("rawdict", clip=pymupdf.INFINITE_RECT(), flags=_FLAGS)["blocks"]
+    for block_number, block in enumerate(blocks):
+        for line_number, line in enumerate(block.get("lines", ())):
+            yield (block_number, line_number), line
+
+
+def _runs(line: dict[str, Any]) -> Iterator[tuple[bool, list[dict[str, Any]]]]:
+    """The characters of one line between white space, parted also where visible text ends; whether each run is visible."""
+    characters = (
+        (span["alpha"] >= FAINTEST_ALPHA and span["size"] >= SMALLEST_PT, character)
+        for span in line["spans"]
+        for character in span["chars"]
+    )
+    for (visible, space), run in groupby(characters, key=lambda one: (one[0], one[1]["c"].isspace())):
+        if not space:
+            yield visible, [character for _, character in run]
+
+
+def _word(characters: Sequence[dict[str, Any]], place: tuple[int, int], level: bool) -> Word:
+    lefts, tops, rights, bottoms = zip(*(character["bbox"] for character in characters), strict=True)
+    text = "".join(character["c"] for character in characters)
+    if not text.isprintable():
+        text = "".join(_REPLACEMENT if category(char) in ("Cc", "Cs") else char for char in text)
+    return Word(text, min(lefts), min(tops), max(rights), max(bottoms), place, level)
+
+
+def _has_text_under_picture(page: pymupdf.Page) -> bool:
+    """Whether text is painted before a picture that covers the page: some scanners hide theirs so."""
+    text_before = False
+    for kind, box in page.get_bboxlog():
+        text_before = text_before or kind in ("fill-text", "stroke-text")
+        if kind == "fill-image" and text_before and _share(page, box) >= SCAN_SHARE:
+            return True
+    return False
 
 
 def _hidden_problem(characters: int, picture_share: float, number: int) -> tuple[Problem, ...]:
@@ -165,7 +215,10 @@ def _hidden_problem(characters: int, picture_share: float, number: int) -> tuple
 
 
 def _picture_share(page: pymupdf.Page) -> float:
-    """Share of the page that its largest picture covers, 0..1."""
+    """Share of the page that its pictures cover, 0..1; a scan may come in strips, so they are added up."""
+    return min(sum(_share(page, info["bbox"]) for info in page.get_image_info()), 1.0)
+
+
+def _share(page: pymupdf.Page, box: Sequence[float]) -> float:
     area = abs(page.rect)
-    shares = (abs(pymupdf.Rect(info["bbox"]) & page.rect) / area for info in page.get_image_info())
-    return max(shares, default=0.0) if area else 0.0
+    return abs(pymupdf.Rect(box) & page.rect) / area if area else 0.0
