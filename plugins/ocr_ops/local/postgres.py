@@ -78,13 +78,15 @@ class LocalPostgres:
         self._make_folder()
         with self._lock():
             processes.bound_log(self.log)
-            if self._process() is None:
-                place = self._place()
-                if not (place.data / "PG_VERSION").is_file():
-                    place = self._initialise(place)
-                _check_version(place)
-                self._start(place)
-            self._wait_ready()
+            self._ensure_started()
+            try:
+                self._wait_ready()
+            except WarehouseUnavailable:
+                server = self._process()
+                if server is not None and not processes.wait_gone(server, 1):
+                    raise
+                self._ensure_started()  # it was ending just as we looked
+                self._wait_ready()
 
     def stop(self) -> None:
         """Stop the server, whoever started it; nothing to do when it is down. Data stays."""
@@ -162,6 +164,15 @@ class LocalPostgres:
             return self._pgpass.read_text().strip().rpartition(":")[2]
         processes.write_private(self._pgpass, f"{HOST}:*:*:{USER}:{secrets.token_urlsafe(24)}\n", once=True)
         return self.password
+
+    def _ensure_started(self) -> None:
+        if self._process() is not None:
+            return
+        place = self._place()
+        if not (place.data / "PG_VERSION").is_file():
+            place = self._initialise(place)
+        _check_version(place)
+        self._start(place)
 
     @property
     def _pgpass(self) -> Path:
@@ -298,7 +309,7 @@ class LocalPostgres:
     def _wait_ready(self) -> None:
         """Wait while a server that somebody else started recovers, then prove that our password opens it."""
         end = time.monotonic() + START_S
-        while not self.is_running() and time.monotonic() < end:
+        while not self.is_running() and self._process() is not None and time.monotonic() < end:
             time.sleep(processes.POLL_S)
         with self._connection() as connection:
             connection.execute("select 1")
