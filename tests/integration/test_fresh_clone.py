@@ -173,20 +173,6 @@ def test_the_run_is_recorded_in_airflow(clone: Path, first_run: str):
     assert rows(clone, loads, database="airflow")[0][0] >= 3
 
 
-def test_a_folder_of_ones_own_with_a_single_document_is_one_batch_that_ends_well(
-    clone: Path, first_run: str, tmp_path: Path
-):
-    shutil.copy(PROJECT / "samples" / "invoice_fr_two_pages.pdf", tmp_path / "my invoice.pdf")
-    with (tmp_path / "my invoice.pdf").open("ab") as file:
-        file.write(b"%another copy\n")
-
-    printed = make_demo(clone, "var", f"FOLDER={tmp_path}")
-
-    assert "my invoice.pdf" in printed
-    states = rows(clone, "select state from dag_run where dag_id = 'ingest_folder'", database="airflow")
-    assert states == [("success",), ("success",)]
-
-
 def test_the_folders_above_keep_their_permissions(clone: Path, first_run: str):
     assert clone.parent.stat().st_mode & 0o777 == 0o700
 
@@ -231,3 +217,17 @@ def test_a_run_killed_in_the_middle_and_repeated_gives_the_rows_of_a_clean_one(c
     assert {name: rows(clone, query, var.name) for name, query in CONTENT.items()} == {
         name: rows(clone, query) for name, query in CONTENT.items()
     }
+
+
+def test_a_folder_of_ones_own_with_a_single_document_is_one_batch_that_ends_well(
+    clone: Path, first_run: str, tmp_path: Path
+):
+    shutil.copy(PROJECT / "samples" / "invoice_fr_two_pages.pdf", tmp_path / "my invoice.pdf")
+    with (tmp_path / "my invoice.pdf").open("ab") as file:
+        file.write(b"%another copy\n")
+
+    printed = make_demo(clone, "var", f"FOLDER={tmp_path}")
+
+    assert "my invoice.pdf" in printed
+    states = rows(clone, "select state from dag_run where dag_id = 'ingest_folder'", database="airflow")
+    assert states == [("success",), ("success",)]
