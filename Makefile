@@ -45,5 +45,5 @@ lock: $(STAMP)  ## Resolve pyproject.toml again into requirements.lock (hashes, 
 bench: $(STAMP)  ## Quick run of every benchmark
 	@for b in benchmarks/[a-z]*.py; do echo "== $$b"; $(BIN)/python "$$b" --quick || exit 1; done
 
-clean: down  ## Delete everything that runs wrote (var/); keeps .venv
-	@rm -rf var
+clean: $(STAMP)  ## Stop everything and delete what runs wrote (var/); keeps .venv
+	@$(BIN)/ocr-ops down --delete

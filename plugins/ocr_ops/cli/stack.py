@@ -54,8 +54,18 @@ def up(
     )
 
 
-def down() -> None:
+def down(
+    delete: Annotated[
+        bool,
+        typer.Option(
+            "--delete", help="Also delete all data of this checkout: databases, evidence, logs, secrets."
+        ),
+    ] = False,
+) -> None:
     """Stop what `up` and `demo` started, the embedded Postgres included. Data stays."""
+    machine = Machine.from_env(os.environ)
     with ERR.status("stopping") as status:
-        stopped = stack.down(Machine.from_env(os.environ), lambda sentence: status.update(sentence))
+        stopped = stack.down(machine, lambda sentence: status.update(sentence))
+        if delete:
+            stack.delete(machine)
     ERR.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from ocr_ops import warehouse
@@ -25,16 +26,21 @@ def prepare(machine: Machine) -> None:
 
 def airflow_environment(machine: Machine, *folders: Path) -> dict[str, str]:
     """Environment for an Airflow process here: Airflow's own settings and ours, with the roots it may read from."""
+    return machine.airflow.env() | _our_environment(machine, *folders)
+
+
+def _our_environment(machine: Machine, *folders: Path) -> dict[str, str]:
     ours = machine.environment(os.environ, database=True)
     roots = [machine.project, machine.var, Path.home(), *folders]
     ours.setdefault("OCR_OPS_ALLOWED_ROOTS", os.pathsep.join(dict.fromkeys(str(root) for root in roots)))
-    return machine.airflow.env() | ours
+    return ours
 
 
 def up(machine: Machine, port: int | None, progress: services.Progress) -> str:
     """Prepare everything and start Airflow's services; returns the UI's URL."""
     prepare(machine)
-    return services.up(machine.airflow, port, env=airflow_environment(machine), progress=progress)
+    # Airflow's own part of the environment is for services to make, once they have settled the port
+    return services.up(machine.airflow, port, env=_our_environment(machine), progress=progress)
 
 
 def down(machine: Machine, progress: services.Progress) -> tuple[str, ...]:
@@ -45,3 +51,9 @@ def down(machine: Machine, progress: services.Progress) -> tuple[str, ...]:
         return stopped
     server.stop()
     return (*stopped, "postgres")
+
+
+def delete(machine: Machine) -> None:
+    """Delete everything that runs wrote here, wherever the embedded server had to keep its data."""
+    machine.postgres.remove()
+    shutil.rmtree(machine.var, ignore_errors=True)
