@@ -33,6 +33,9 @@ RETRY = ExceptionRetryPolicy(
 RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=10), "retry_policy": RETRY}
 """Default arguments of every DAG: what cannot help is not tried again, what can is tried after a while."""
 
+PROJECT = Path(__file__).resolve().parents[2]
+"""The checkout; a relative folder in the form is one of its folders, wherever Airflow's processes work."""
+
 log = logging.getLogger("ocr_ops")
 
 
@@ -99,7 +102,8 @@ def plan_folder(params: Mapping[str, Any], run_id: str) -> list[str]:
         reprocess=params["reprocess"],
         batch_size=params["batch_size"],
     )
-    return plan(workshop(), Path(params["folder"]).expanduser(), order, run_id=run_id, dag_id="ingest_folder")
+    folder = PROJECT / Path(params["folder"]).expanduser()
+    return plan(workshop(), folder, order, run_id=run_id, dag_id="ingest_folder")
 
 
 def plan_landing_zone(run_id: str) -> list[str]:

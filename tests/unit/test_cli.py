@@ -10,7 +10,10 @@ from ocr_ops.cli.main import app, main
 from ocr_ops.model import Outcome, Problem, ProblemKind, Stage, Status
 
 PROJECT = Path(__file__).parents[2]
-DOCS = "\n".join(path.read_text(encoding="utf-8") for path in (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))))
+DOCS = "\n".join(
+    path.read_text(encoding="utf-8")
+    for path in (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")))
+)
 
 
 def commands() -> dict[str, object]:
@@ -37,7 +40,9 @@ def test_help_of_a_command_says_what_it_does_and_explains_every_option(name: str
 
     assert result.exit_code == 0
     assert len(COMMANDS[name].help) > 40
-    assert all(option.help for option in COMMANDS[name].params if option.name != "help" and hasattr(option, "help"))
+    assert all(
+        option.help for option in COMMANDS[name].params if option.name != "help" and hasattr(option, "help")
+    )
 
 
 def test_without_words_the_command_teaches():
@@ -47,7 +52,9 @@ def test_without_words_the_command_teaches():
     assert "make demo" in result.output
 
 
-def test_a_missing_folder_is_one_line_and_an_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
+def test_a_missing_folder_is_one_line_and_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
     monkeypatch.setattr("sys.argv", ["ocr-ops", "process", str(tmp_path / "nowhere")])
     monkeypatch.setenv("OCR_OPS_VAR", str(tmp_path / "var"))
 
@@ -58,7 +65,9 @@ def test_a_missing_folder_is_one_line_and_an_exit_code(monkeypatch: pytest.Monke
     assert "nowhere" in capsys.readouterr().err.replace("\n", "")
 
 
-def test_an_unknown_document_type_names_the_known_ones(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
+def test_an_unknown_document_type_names_the_known_ones(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
     monkeypatch.setattr("sys.argv", ["ocr-ops", "process", str(tmp_path), "--doc-type", "menu"])
     monkeypatch.setenv("OCR_OPS_VAR", str(tmp_path / "var"))
 
@@ -82,6 +91,14 @@ def test_the_public_form_of_a_quarantined_document_has_every_key():
         "record": None,
         "evidence": {},
         "rules": [],
-        "problems": [{"stage": "find", "kind": "empty_file", "detail": "the file is empty", "page": None, "field": None}],
+        "problems": [
+            {
+                "stage": "find",
+                "kind": "empty_file",
+                "detail": "the file is empty",
+                "page": None,
+                "field": None,
+            }
+        ],
         "timings": {},
     }

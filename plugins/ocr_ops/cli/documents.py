@@ -17,6 +17,7 @@ import typer
 
 from ocr_ops.cli.console import ERR, outcome_row, outcome_table, page_progress
 from ocr_ops.codec import to_plain
+from ocr_ops.errors import SettingsError
 from ocr_ops.local.machine import Machine
 from ocr_ops.model import Match, Outcome
 from ocr_ops.pipeline import batches
@@ -172,7 +173,11 @@ def _output(jsonl: Path | None) -> Iterator[IO[str] | None]:
     elif jsonl == Path("-"):
         yield sys.stdout
     else:
-        with jsonl.open("w", encoding="utf-8") as file:
+        try:
+            file = jsonl.open("w", encoding="utf-8")
+        except OSError as problem:
+            raise SettingsError(f"--jsonl: {jsonl} cannot be written: {problem.strerror}") from problem
+        with file:
             yield file
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 
 import typer
+from rich.markup import escape
 
 from ocr_ops.cli import audit, database, doctor, documents, stack
 from ocr_ops.cli.console import ERR
-from ocr_ops.errors import OcrOpsError, TransientError
+from ocr_ops.errors import OcrOpsError, SettingsError, TransientError, UnknownSchema
 
 EPILOG = """Exit codes: 0 done (whatever became of single documents), 1 something was found broken (doctor, audit verify),
 2 wrong use or settings, 3 the world is broken for good (refused key, unknown model), 4 try again later."""
@@ -38,8 +39,15 @@ def main() -> None:
     try:
         app()
     except OcrOpsError as problem:
-        ERR.print(f"[red]error:[/red] {problem}", markup=True, highlight=False)
-        sys.exit(4 if isinstance(problem, TransientError) else 3)
+        ERR.print(f"[red]error:[/red] {escape(str(problem))}", highlight=False)
+        sys.exit(exit_code(problem))
+
+
+def exit_code(problem: OcrOpsError) -> int:
+    """The code that `EPILOG` promises for an error."""
+    if isinstance(problem, SettingsError | UnknownSchema):
+        return 2
+    return 4 if isinstance(problem, TransientError) else 3
 
 
 if __name__ == "__main__":

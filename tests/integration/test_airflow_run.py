@@ -1,0 +1,170 @@
+"""The whole stack as `make up` starts it: a landing folder, the scheduler, the REST API, and nothing left afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import INVOICE, aged
+from databases import execute
+from ocr_ops.local import processes, stack
+from ocr_ops.local.machine import PROJECT, Machine
+
+pytestmark = [pytest.mark.airflow, pytest.mark.postgres]
+
+PATIENCE_S = 90.0
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        return int(probe.getsockname()[1])
+
+
+def working_below(folder: Path) -> list[int]:
+    """Processes whose working folder lies in there."""
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    places = {pid: processes.working_folder(pid) for pid in pids}
+    return [pid for pid, place in places.items() if place is not None and place.is_relative_to(folder)]
+
+
+def waited_for(look: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := look()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.5)
+    return found
+
+
+class Api:
+    """Airflow's REST API, signed in."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.base = f"http://127.0.0.1:{machine.airflow.api_port}"
+        user, password = machine.airflow.login
+        self.token = ""
+        _, answer = self.ask("POST", "/auth/token", {"username": user, "password": password})
+        self.token = answer["access_token"]
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
+        request = urllib.request.Request(self.base + path, data=data, headers=headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                return reply.status, json.load(reply)
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, json.load(refusal)
+
+    def trigger(self, dag: str, **conf: Any) -> tuple[int, Any]:
+        return self.ask("POST", f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})
+
+    def ended(self, dag: str, run_id: str) -> str:
+        """Wait for a run's end and say how it ended."""
+
+        def state() -> str:
+            _, run = self.ask("GET", f"/api/v2/dags/{dag}/dagRuns/{run_id}")
+            return str(run["state"]) if run["state"] in ("success", "failed") else ""
+
+        return str(waited_for(state, f"{dag} {run_id} did not end"))
+
+    def tasks(self, dag: str, run_id: str) -> dict[str, tuple[str, int]]:
+        """State and number of the try by task (those of mapped ones taken together)."""
+        _, answer = self.ask("GET", f"/api/v2/dags/{dag}/dagRuns/{run_id}/taskInstances")
+        return {one["task_id"]: (one["state"], one["try_number"]) for one in answer["task_instances"]}
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine whose whole stack runs, with one invoice in its landing folder; everything is stopped afterwards."""
+    var = tmp_path_factory.mktemp("machine") / "var"
+    made = Machine(var)
+    before = {name: value for name, value in os.environ.items() if name.startswith("OCR_OPS_")}
+    os.environ["OCR_OPS_ALLOWED_ROOTS"] = f"{PROJECT / 'samples'}:{made.landing}"
+    made.landing.mkdir(parents=True)
+    aged(Path(shutil.copyfile(INVOICE, made.landing / "invoice.pdf")))
+    try:
+        stack.up(made, free_port(), lambda sentence: None)
+        yield made
+    finally:
+        del os.environ["OCR_OPS_ALLOWED_ROOTS"]
+        os.environ.update(before)
+        stack.down(made, lambda sentence: None)
+        made.postgres.remove()
+
+
+@pytest.fixture(scope="module")
+def api(machine: Machine) -> Api:
+    return Api(machine)
+
+
+def marts(machine: Machine) -> list[tuple[Any, ...]]:
+    query = "select name, status, total::text, currency from marts.documents order by name"
+    return execute(machine.warehouse_url(), query)
+
+
+def test_a_document_put_into_the_landing_folder_becomes_a_row(machine: Machine):
+    found = waited_for(lambda: marts(machine), "the document never reached marts.documents")
+
+    assert found == [("invoice.pdf", "accepted", "4.11", "USD")]
+    assert (machine.landing / "invoice.pdf").exists()
+
+
+def test_a_folder_outside_the_allowed_roots_fails_at_once(api: Api, tmp_path: Path):
+    status, run = api.trigger("ingest_folder", folder=str(tmp_path))
+
+    assert status == 200, run
+    assert api.ended("ingest_folder", run["dag_run_id"]) == "failed"
+    assert api.tasks("ingest_folder", run["dag_run_id"])["find"] == ("failed", 1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"doc_type": "menu"},
+        {"batch_size": 0},
+        {"batch_size": "many"},
+        {"folder": ""},
+        {"engine": "tesseract"},
+        {"reprocess": "perhaps"},
+    ],
+    ids=lambda wrong: "_".join(wrong),
+)
+def test_wrong_parameters_are_refused_before_anything_runs(api: Api, wrong: dict[str, Any]):
+    status, answer = api.trigger("ingest_folder", **({"folder": str(INVOICE)} | wrong))
+
+    assert status == 400
+    assert next(iter(wrong)) in json.dumps(answer) or str(next(iter(wrong.values()))) in json.dumps(answer)
+
+
+def test_a_folder_is_found_from_the_checkout_and_what_is_known_is_not_read_again(machine: Machine, api: Api):
+    waited_for(lambda: marts(machine), "the document never reached marts.documents")
+
+    status, run = api.trigger("ingest_folder", folder=f"samples/{INVOICE.name}", doc_type="invoice")
+
+    assert status == 200, run
+    assert api.ended("ingest_folder", run["dag_run_id"]) == "success"
+    assert len(marts(machine)) == 1
+    seen = f"select documents, changed from ingest.runs where run_id = '{run['dag_run_id']}'"
+    assert execute(machine.warehouse_url(), seen) == [(1, 0)]
+
+
+def test_stopping_leaves_no_process(machine: Machine, api: Api):
+    assert working_below(machine.var)
+
+    stopped = stack.down(machine, lambda sentence: None)
+
+    assert set(stopped) == {"api-server", "scheduler", "dag-processor", "triggerer", "postgres"}
+    assert working_below(machine.var) == []
+    assert stack.down(machine, lambda sentence: None) == ()
