@@ -43,11 +43,16 @@ class Seen:
 
 
 def reply(
-    text: str | None, finish: str | None = "stop", *, delay_s: float = 0.0, model: str = "served-model"
+    text: str | None,
+    finish: str | None = "stop",
+    *,
+    delay_s: float = 0.0,
+    model: str = "served-model",
+    prompt_tokens: int = 913,
 ) -> Answer:
     """A chat completion."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
-    usage = {"prompt_tokens": 913, "completion_tokens": len(text or "") // 4 + 1}
+    usage = {"prompt_tokens": prompt_tokens, "completion_tokens": len(text or "") // 4 + 1}
     return _json(
         {"object": "chat.completion", "model": model, "choices": [choice], "usage": usage}, delay_s=delay_s
     )
@@ -169,16 +174,22 @@ class FakeModelServer:
         models: Sequence[tuple[str, int]] | None = (("served-model", 8192),),
         version: str | None = "0.32.0",
         about_delay_s: float = 0.0,
+        healthy: bool | None = None,
+        load: Callable[[], tuple[int, int]] | None = None,
     ) -> None:
+        """`healthy` and `load` (running, waiting) None: the server has no /health and no /metrics."""
         self.script = list(script)
         self.models = models
         self.version = version
         self.about_delay_s = about_delay_s
+        self.healthy = healthy
+        self.load = load
         self.chats: list[Seen] = []
         self.others: list[Seen] = []
         self.aborted = 0
         self.running = 0
         self.most_running = 0
+        self.running_at: list[int] = []
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), daemon=True)
 
@@ -225,6 +236,7 @@ class FakeModelServer:
         answer = self._answer(seen)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
+        self.running_at.append(self.running)
         try:
             if answer.stall or answer.delay_s:
                 gone = asyncio.ensure_future(reader.read(1))
@@ -244,14 +256,53 @@ class FakeModelServer:
         if seen.path == "/v1/chat/completions":
             self.chats.append(seen)
             entry = self.script[min(len(self.chats), len(self.script)) - 1]
-            return entry(seen.body) if callable(entry) else entry
+            answer = entry(seen.body) if callable(entry) else entry
+            return _streamed(answer) if seen.body.get("stream") and answer.status == 200 else answer
         self.others.append(seen)
         if seen.path == "/v1/models" and self.models is not None:
             listed = [{"id": name, "max_model_len": length} for name, length in self.models]
             return _json({"data": listed}, delay_s=self.about_delay_s)
         if seen.path == "/version" and self.version is not None:
             return _json({"version": self.version})
+        if seen.path == "/health" and self.healthy is not None:
+            return Answer(200 if self.healthy else 503)
+        if seen.path == "/metrics" and self.load is not None:
+            return _metrics(*self.load())
         return _json({"detail": "Not Found"}, 404)
+
+
+def _metrics(running: int, waiting: int) -> Answer:
+    labels = '{engine="0",model_name="served-model"}'
+    lines = [
+        "# HELP vllm:num_requests_running Number of requests in model execution batches.",
+        f"vllm:num_requests_running{labels} {running}.0",
+        f"vllm:num_requests_waiting{labels} {waiting}.0",
+        f'vllm:num_requests_waiting_by_reason{{engine="0",reason="capacity"}} {waiting}.0',
+    ]
+    return Answer(200, "\n".join(lines).encode(), (("Content-Type", "text/plain"),))
+
+
+def _streamed(answer: Answer) -> Answer:
+    """The same completion as server-sent events, a few characters at a time."""
+    try:
+        whole = json.loads(answer.body)
+        choice = whole["choices"][0]
+    except (ValueError, KeyError, TypeError):
+        return answer
+    text = choice["message"]["content"] or ""
+    pieces = [text[start : start + 7] for start in range(0, len(text), 7)]
+    deltas: list[tuple[Json, str | None]] = [({"role": "assistant", "content": ""}, None)]
+    deltas += [({"content": piece}, None) for piece in pieces]
+    deltas.append(({}, choice["finish_reason"]))
+    base = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": whole["model"]}
+    chunks: list[Json] = [
+        {**base, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+        for delta, finish in deltas
+    ]
+    chunks.append({**base, "choices": [], "usage": {**whole["usage"], "total_tokens": 0}})
+    body = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+    head = (("Content-Type", "text/event-stream"),)
+    return Answer(200, body.encode(), head, answer.delay_s, answer.cut_after, answer.stall)
 
 
 def _json(value: Any, status: int = 200, *, delay_s: float = 0.0) -> Answer:

@@ -11,18 +11,20 @@ import json
 import math
 import random
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
-from ocr_ops.errors import TransientError
+from ocr_ops.errors import ModelUnreachable, TransientError
 from ocr_ops.model_faults import RequestRefused, ServerBusy, ServerFailed, fault_of
+from ocr_ops.server_load import ServerLoad, parse_load
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+    from openai.types.chat import ChatCompletionChunk
 
 QUESTION_TIMEOUT_S = 10.0
 """For the small questions: which models, which version."""
@@ -56,6 +58,42 @@ class About:
 
 
 @dataclass(slots=True)
+class _Heard:
+    """A reply while it comes in pieces."""
+
+    on_text: Callable[[str], None]
+    pieces: list[str] = field(default_factory=list)
+    finish_reason: str = ""
+    model: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def take(self, chunk: ChatCompletionChunk) -> None:
+        self.model = chunk.model or self.model
+        if chunk.usage is not None:
+            self.prompt_tokens = chunk.usage.prompt_tokens or 0
+            self.completion_tokens = chunk.usage.completion_tokens or 0
+        for choice in (chunk.choices or ())[:1]:
+            self.finish_reason = choice.finish_reason or self.finish_reason
+            if choice.delta.content:
+                self.pieces.append(choice.delta.content)
+                self.on_text(choice.delta.content)
+
+    def completion(self, server: str, seconds: float) -> Completion:
+        """The whole reply; one that stopped without saying why broke off."""
+        if not self.finish_reason:
+            raise ServerFailed(f"{server} broke off in the middle of a reply", 200)
+        return Completion(
+            "".join(self.pieces),
+            self.finish_reason,
+            self.model,
+            self.prompt_tokens,
+            self.completion_tokens,
+            round(seconds, 3),
+        )
+
+
+@dataclass(slots=True)
 class _Session:
     loop: asyncio.AbstractEventLoop
     client: AsyncOpenAI
@@ -67,6 +105,7 @@ class ChatServer:
 
     def __init__(self, url: str, *, api_key: str = "", connections: int = 64) -> None:
         self._url = url.rstrip("/")
+        self._root = self._url.removesuffix("/v1")
         self._api_key = api_key
         self._connections = connections
         self._open: _Session | None = None
@@ -82,6 +121,52 @@ class ChatServer:
         started = time.perf_counter()
         text = await self._send("POST", "/chat/completions", body, timeout_s)
         return _completion(text, self.name, time.perf_counter() - started)
+
+    async def chat_aloud(
+        self, body: Mapping[str, Any], on_text: Callable[[str], None], *, timeout_s: float
+    ) -> Completion:
+        """The same as `chat`, but `on_text` hears every piece of the reply as the model writes it."""
+        import httpx2
+        from openai import OpenAIError
+
+        started = time.perf_counter()
+        heard = _Heard(on_text)
+        try:
+            async with asyncio.timeout(timeout_s):
+                stream = await self._session().client.chat.completions.create(
+                    model=body["model"],
+                    messages=body["messages"],
+                    stream=True,
+                    stream_options={"include_usage": True},
+                    extra_body={
+                        name: value for name, value in body.items() if name not in ("model", "messages")
+                    },
+                    timeout=timeout_s,
+                )
+                async with stream:
+                    async for chunk in stream:
+                        heard.take(chunk)
+        except TimeoutError:
+            raise ModelUnreachable(f"{self.name} did not answer in time") from None
+        except (OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, ValueError) as problem:
+            raise fault_of(problem, self.name, self._api_key) from problem
+        return heard.completion(self.name, time.perf_counter() - started)
+
+    async def load(self) -> ServerLoad | None:
+        """How busy the server says it is, None where it does not say; raises `ModelBusy` or `ModelUnreachable`."""
+        try:
+            return parse_load(await self._send("GET", f"{self._root}/metrics", None, QUESTION_TIMEOUT_S))
+        except RequestRefused:
+            return None
+
+    async def check_health(self) -> None:
+        """Raise `ModelUnreachable` when the server is away or says that it is not well; silence is taken for health."""
+        try:
+            await self._send("GET", f"{self._root}/health", None, QUESTION_TIMEOUT_S)
+        except RequestRefused:
+            return
+        except ServerBusy as problem:
+            raise ServerFailed(f"{self.name} says that it is not well", 503) from problem
 
     async def about(self) -> About:
         """What the server says of itself, asked once a session; an empty answer where it does not say.
@@ -114,9 +199,8 @@ class ChatServer:
             if refusal.status in (401, 403):
                 raise
             models = ()
-        root = self._url.removesuffix("/v1")
         try:
-            version = _version(await self._send("GET", f"{root}/version", None, QUESTION_TIMEOUT_S))
+            version = _version(await self._send("GET", f"{self._root}/version", None, QUESTION_TIMEOUT_S))
         except (RequestRefused, TransientError):
             version = ""
         return About(models, version)

@@ -26,6 +26,19 @@ def _on_grid(value: float) -> float:
     return round(min(max(value, 0.0), float(GRID_MAX)), 2)
 
 
+def from_area(box: GridBox, area: PixelBox, size: PixelSize) -> GridBox:
+    """Where a box on the grid of a part of a picture lies on the grid of the whole; `area` is the part in pixels."""
+    sx, sy = (area.x2 - area.x1) / GRID_MAX, (area.y2 - area.y1) / GRID_MAX
+    return to_grid(
+        area.x1 + box.x1 * sx,
+        area.y1 + box.y1 * sy,
+        area.x1 + box.x2 * sx,
+        area.y1 + box.y2 * sy,
+        size.width,
+        size.height,
+    )
+
+
 def turned(box: GridBox, degrees: int) -> GridBox:
     """Where a box of a page lies after the page was turned clockwise by 0, 90, 180 or 270 degrees."""
     m = GRID_MAX

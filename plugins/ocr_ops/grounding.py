@@ -57,6 +57,8 @@ def parse_reply(raw: RawPage) -> Parsed:
     text = _UNSTORABLE.sub("\ufffd", raw.text)
     if raw.reply_format is ReplyFormat.LINES:
         return _parse_lines(text, raw.page)
+    if raw.reply_format is ReplyFormat.TEXT and not _MARK.search(text):
+        return _parse_text(text, raw.page)
     return _Markup(raw.page).parse(text)
 
 
@@ -217,6 +219,14 @@ def _box(numbers: Iterable[float]) -> GridBox | None:
         return None
     x1, y1, x2, y2 = (min(max(n, 0.0), float(GRID_MAX)) for n in corners)
     return GridBox(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+
+
+def _parse_text(text: str, page: int) -> Parsed:
+    """The whole reply as one block over the whole picture: nobody said where its words stand."""
+    result = _Blocks(page)
+    if text.strip():
+        result.add("text", (GridBox(0, 0, GRID_MAX, GRID_MAX),), text.strip())
+    return result.parsed()
 
 
 def _parse_lines(text: str, page: int) -> Parsed:

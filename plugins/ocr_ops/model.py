@@ -73,6 +73,10 @@ class ProblemKind(StrEnum):
     LOOP = "loop"
     STRAY_TEXT = "stray_text"
     MARKUP_STRIPPED = "markup_stripped"
+    TABLE_WITHOUT_CELLS = "table_without_cells"
+    ROWS_ALTERED = "rows_altered"
+    WRONG_PROCESSOR = "wrong_processor"
+    PARTS_UNJOINED = "parts_unjoined"
     ENGINE_FAILED = "engine_failed"
     # the record
     UNKNOWN_DOC_TYPE = "unknown_doc_type"
@@ -170,13 +174,18 @@ class ReplyFormat(StrEnum):
     """DeepSeek-OCR markup: `<|ref|>label<|/ref|><|det|>[[x1,y1,x2,y2]]<|/det|>` and the block's text."""
     LINES = "lines"
     """JSON array of `{"text", "box": [x1,y1,x2,y2] on the grid, "score": 0..1 or null}`, in reading order."""
+    TEXT = "text"
+    """Text or Markdown of the whole picture, without places."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawPage:
     """What an engine answered for one page, as it came. `turn`: clockwise degrees the engine turned the picture by.
 
-    `temperature` is what a model was asked with; a retry of a bad reply raises it.
+    `temperature` is what a model was asked with; a retry of a bad reply raises it. `ngram_ban`: the server was asked to
+    forbid repeated runs of tokens, which can alter rows. `expected_tokens` are the fewest and the most prompt tokens that
+    the picture and the prompt should have taken, (0, 0) where that is not known. `area` is the part of the page that
+    was shown, in pixels of the page's picture, None for all of it.
     """
 
     page: int
@@ -192,6 +201,9 @@ class RawPage:
     completion_tokens: int = 0
     seconds: float = 0.0
     temperature: float = 0.0
+    ngram_ban: bool = False
+    expected_tokens: tuple[int, int] = (0, 0)
+    area: PixelBox | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ class OcrTask(StrEnum):
     """A description in words."""
     LOCATE = "locate"
     """The boxes of one string."""
+    CUSTOM = "custom"
+    """A prompt of one's own, sent as it is."""
 
 
 OCR_PROMPTS: Mapping[OcrTask, str] = {
@@ -75,7 +77,15 @@ _TAG = re.compile(r"<[a-zA-Z/][^<>]{0,200}>")
 
 
 def ocr_prompt(task: OcrTask, sought: str = "") -> str:
-    """The exact prompt of a task; `sought` is the string that LOCATE looks for."""
+    """The exact prompt of a task; `sought` is the string that LOCATE looks for, or the whole prompt of CUSTOM.
+
+    Raises ValueError where one of these two has nothing to say.
+    """
+    if task in (OcrTask.LOCATE, OcrTask.CUSTOM) and not sought.strip():
+        raise ValueError(f"the task {task} needs words")
+    if task is OcrTask.CUSTOM:
+        # the server puts the tag in front by itself, and counts tags against pictures
+        return sought.replace("<image>", "").strip()
     # a string from outside must not bring markers of its own
     return OCR_PROMPTS[task].replace("{sought}", re.sub(r"<?\|>?", " ", sought).strip())
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
-from ocr_ops.detectors import packing_ratio, repeats_at_end, reply_problems
+from ocr_ops.detectors import packing_ratio, repeats_at_end, reply_problems, rows_altered
 from ocr_ops.model import Block, GridBox, ProblemKind, RawPage, ReplyFormat
 
 BLOCK = Block("p001.b001", "text", (GridBox(0, 0, 9, 9),), "x")
@@ -146,3 +147,46 @@ def test_hostile_length_is_looked_at_only_at_the_end() -> None:
     assert repeats_at_end(million) == 12_000 // 2
     assert packing_ratio(million) > 100
     assert packing_ratio("short") == 1.0
+
+
+def rows(*lines: str) -> str:
+    cells = ("".join(f"<td>{cell}</td>" for cell in line.split("|")) for line in lines)
+    return HEAD + "<table>" + "".join(f"<tr>{row}</tr>" for row in cells) + "</table>"
+
+
+def test_rows_alike_but_for_a_trifle_are_doubted_only_under_the_ban() -> None:
+    text = rows(
+        "1|Night in a double room|120.00",
+        "1|Night in a double room|120.00",
+        "1|Night in a double-room|120.00",
+    )
+    banned = replace(raw(text), ngram_ban=True)
+
+    assert kinds(text) == []
+    assert [problem.kind for problem in reply_problems(banned, (BLOCK,), True)] == [ProblemKind.ROWS_ALTERED]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("1|Coffee|3.00", "2|Stapler with needles|14.90", "1|Glue|2.20"),
+        ("1|Night in a double room|120.00", "1|Night in a double room|120.00"),
+        ("A|1", "A|2", "A|3"),
+        (),
+    ],
+)
+def test_different_equal_and_short_rows_are_no_altered_rows(lines: tuple[str, ...]) -> None:
+    assert not rows_altered(rows(*lines))
+
+
+def test_table_without_cells_is_a_problem() -> None:
+    torn = Block("p001.b001", "table", (GridBox(0, 0, 9, 9),), "PrecisionCompression600-70096.5%10.5x")
+    whole = Block("p001.b002", "table", (GridBox(0, 0, 9, 9),), "<table><tr><td>1</td></tr></table>")
+
+    assert kinds("x", blocks=(whole, torn)) == [ProblemKind.TABLE_WITHOUT_CELLS]
+    assert kinds("x", blocks=(whole,)) == []
+
+
+def test_a_million_characters_of_rows_are_compared_in_no_time() -> None:
+    assert not rows_altered("<tr>" * 250_000)
+    assert not rows_altered("<tr>" + "<" * 1_000_000)

@@ -286,3 +286,21 @@ def test_a_long_run_of_nasty_pieces_is_an_answer(piece: str, head: str):
     assert isinstance(lines(text), Parsed)
     assert isinstance(parse_stripped(text, 1), Parsed)
     assert looks_stripped(text) in (True, False)
+
+
+def test_text_without_places_is_one_block_over_the_whole_page() -> None:
+    [block] = parse_reply(RawPage(3, "e", "m", "1", ReplyFormat.TEXT, "\n# Bill\n\nTotal 9.00\n")).blocks
+
+    assert (block.id, block.text, block.boxes) == (
+        "p003.b001",
+        "# Bill\n\nTotal 9.00",
+        (GridBox(0, 0, 999, 999),),
+    )
+    assert parse_reply(RawPage(3, "e", "m", "1", ReplyFormat.TEXT, " \n")).blocks == ()
+
+
+def test_places_that_nobody_asked_for_are_taken_all_the_same() -> None:
+    text = "<|ref|>Total<|/ref|><|det|>[[1, 2, 3, 4]]<|/det|>"
+    [block] = parse_reply(RawPage(1, "e", "m", "1", ReplyFormat.TEXT, text)).blocks
+
+    assert (block.text, block.boxes) == ("Total", (GridBox(1, 2, 3, 4),))

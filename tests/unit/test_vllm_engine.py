@@ -8,6 +8,7 @@ import json
 import pickle
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,12 +16,26 @@ import pytest
 import fake_model_server as fake
 from fake_model_server import STALL, FakeModelServer, reply
 from ocr_ops.chat_server import ChatServer
+from ocr_ops.detectors import reply_problems
 from ocr_ops.engines.fleet import Fleet
-from ocr_ops.engines.tiles import DEEPSEEK_OCR, DEEPSEEK_OCR_2, tiling_of
+from ocr_ops.engines.tiles import DEEPSEEK_OCR, DEEPSEEK_OCR_2, Tiling, expected_tokens, tiling_of
 from ocr_ops.engines.vllm import VllmEngine
 from ocr_ops.errors import ModelBusy, ModelRefused, ModelUnreachable, TransientError
-from ocr_ops.model import Digest, PageImage, PixelSize, RawPage, ReplyFormat
+from ocr_ops.model import (
+    Block,
+    Digest,
+    GridBox,
+    PageImage,
+    PixelSize,
+    Problem,
+    ProblemKind,
+    RawPage,
+    ReplyFormat,
+    Stage,
+)
 from ocr_ops.model_faults import ContextExceeded, PictureRefused, RequestRefused, ServerBusy
+from ocr_ops.prompts import OcrTask
+from ocr_ops.server_load import ServerLoad, parse_load
 
 PICTURE = b"\x89PNG not looked at by the engine"
 GOOD = "<|ref|>title<|/ref|><|det|>[[10, 20, 300, 60]]<|/det|>\nRECEIPT"
@@ -62,7 +77,9 @@ def test_picture_comes_before_the_exact_prompt_and_nothing_else_is_said() -> Non
     assert message["content"][1]["text"] == "<|grounding|>Convert the document to markdown."
     data_url = message["content"][0]["image_url"]["url"]
     assert base64.b64decode(data_url.removeprefix("data:image/png;base64,")) == PICTURE
-    assert {"model", "messages", "temperature", "max_tokens", "skip_special_tokens"} == set(seen.body)
+    assert {
+        "model", "messages", "temperature", "max_tokens", "skip_special_tokens", "repetition_detection"
+    } == set(seen.body)  # fmt: skip
     assert (seen.body["temperature"], seen.body["skip_special_tokens"]) == (0, False)
 
 
@@ -375,3 +392,231 @@ def test_vision_tokens_are_those_a_server_counted(size: tuple[int, int], v1: int
 def test_second_model_is_known_by_its_name() -> None:
     assert DEEPSEEK_OCR_2 is tiling_of("deepseek-ai/DeepSeek-OCR-2")
     assert DEEPSEEK_OCR is tiling_of("deepseek-ai/DeepSeek-OCR")
+
+
+def ask_again(reader: VllmEngine, *kinds: ProblemKind, attempt: int = 1) -> RawPage:
+    problems = [Problem(Stage.READ, kind, "") for kind in kinds]
+
+    async def go() -> RawPage:
+        try:
+            return await reader.read_again(page(), PICTURE, attempt=attempt, problems=problems)
+        finally:
+            await reader.close()
+
+    return asyncio.run(go())
+
+
+def test_repeated_words_are_forbidden_only_on_the_retry_after_a_loop() -> None:
+    with FakeModelServer([reply(GOOD)]) as server:
+        reader = engine(server.url)
+        [first] = read(reader)
+        raws = [
+            first,
+            ask_again(reader, ProblemKind.CUT_OFF),
+            ask_again(reader, ProblemKind.LOOP, ProblemKind.CUT_OFF),
+            ask_again(reader, ProblemKind.ROWS_ALTERED, attempt=2),
+            ask_again(reader, ProblemKind.LOOP, attempt=2),
+        ]
+    banned = ["vllm_xargs" in seen.body for seen in server.chats]
+
+    assert [False, False, True, False, False] == banned == [raw.ngram_ban for raw in raws]
+    assert server.chats[2].body["vllm_xargs"] == {
+        "ngram_size": 30,
+        "window_size": 90,
+        "whitelist_token_ids": [128821, 128822],
+    }
+
+
+def test_page_without_words_or_a_table_without_cells_is_at_last_read_in_the_other_mode() -> None:
+    with FakeModelServer([reply(GOOD)]) as server:
+        reader = engine(server.url)
+        prompts = [
+            ask_again(reader, kind, attempt=attempt).prompt
+            for kind in (ProblemKind.NO_TEXT, ProblemKind.TABLE_WITHOUT_CELLS, ProblemKind.CUT_OFF)
+            for attempt in (1, 2)
+        ]
+
+    document, other = "<|grounding|>Convert the document to markdown.", "<|grounding|>OCR this image."
+    assert prompts == [document, other, document, other, document, document]
+
+
+def test_server_that_knows_no_extras_is_asked_plainly_from_then_on() -> None:
+    def strict(body: dict[str, Any]) -> fake.Answer:
+        return (
+            fake.refusal(400, "Extra inputs are not permitted")
+            if "repetition_detection" in body
+            else reply(GOOD)
+        )
+
+    with FakeModelServer([strict]) as server:
+        reader = engine(server.url)
+        raws = [*read(reader), *read(reader), ask_again(reader, ProblemKind.LOOP)]
+
+    assert [raw.text for raw in raws] == [GOOD] * 3 and not any(raw.ngram_ban for raw in raws)
+    assert ["repetition_detection" in seen.body for seen in server.chats] == [True, False, False, False]
+
+
+def test_server_that_does_not_say_it_is_vllm_gets_no_extras() -> None:
+    with FakeModelServer([reply(GOOD)], version=None) as server:
+        read(engine(server.url))
+
+    assert "repetition_detection" not in server.chats[0].body
+
+
+@pytest.mark.parametrize(
+    ("task", "sought", "prompt", "form"),
+    [
+        (OcrTask.OCR, "", "<|grounding|>OCR this image.", ReplyFormat.GROUNDING),
+        (OcrTask.FREE, "", "Free OCR.", ReplyFormat.TEXT),
+        (OcrTask.FIGURE, "", "Parse the figure.", ReplyFormat.TEXT),
+        (OcrTask.DESCRIBE, "", "Describe this image in detail.", ReplyFormat.TEXT),
+        (OcrTask.LOCATE, "Total", "Locate <|ref|>Total<|/ref|> in the image.", ReplyFormat.GROUNDING),
+        (OcrTask.CUSTOM, "<image>\nRead the stamp.", "Read the stamp.", ReplyFormat.TEXT),
+    ],
+)
+def test_every_task_sends_its_prompt_and_knows_what_comes_back(
+    task: OcrTask, sought: str, prompt: str, form: ReplyFormat
+) -> None:
+    with FakeModelServer([reply(GOOD)]) as server:
+        reader = engine(server.url, task=task, sought=sought)
+        [raw] = read(reader)
+
+    assert server.chats[0].body["messages"][0]["content"][1]["text"] == prompt == raw.prompt
+    assert raw.reply_format is form
+    assert reader.longest_ratio == (6.0 if task in (OcrTask.OCR, OcrTask.FREE) else float("inf"))
+
+
+def test_locating_nothing_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(ValueError, match="needs words"):
+        VllmEngine(["http://127.0.0.1:9/v1"], "m", task=OcrTask.LOCATE)
+
+
+def test_reply_that_is_streamed_is_heard_in_order_and_is_the_same_reply() -> None:
+    heard: list[tuple[int, str]] = []
+    with FakeModelServer([reply(GOOD, "length")]) as server:
+        [plain] = read(engine(server.url))
+        [raw] = read(engine(server.url, on_text=lambda number, text: heard.append((number, text))))
+
+    assert replace(raw, seconds=0) == replace(plain, seconds=0)
+    assert heard[0] == (1, "") and len(heard) > 4
+    assert "".join(text for _, text in heard) == GOOD
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        fake.broken_off(80),
+        fake.queue_full(),
+        fake.Answer(200, b"data: [DONE]\n\n", (("Content-Type", "text/event-stream"),)),
+    ],
+)
+def test_stream_that_breaks_off_is_asked_for_again(bad: fake.Answer) -> None:
+    with FakeModelServer([bad, reply(GOOD)]) as server:
+        [raw] = read(engine(server.url, on_text=lambda number, text: None))
+
+    assert (raw.text, len(server.chats)) == (GOOD, 2)
+
+
+def test_server_that_is_not_well_gets_no_page_until_it_is() -> None:
+    async def go(first: FakeModelServer, second: FakeModelServer) -> None:
+        reader = engine(first.url, second.url, in_flight=1, rest_s=0.02, tries=3)
+        while len([seen for seen in first.others if seen.path == "/health"]) < 3:
+            await asyncio.gather(*(reader.read(page(), PICTURE) for _ in range(2)))
+        assert len(first.chats) == 1
+        first.healthy = True
+        while len(first.chats) < 3:
+            await asyncio.gather(*(reader.read(page(), PICTURE) for _ in range(2)))
+        await reader.close()
+
+    with (
+        FakeModelServer([fake.engine_dead(), reply(GOOD)], healthy=False) as first,
+        FakeModelServer([reply(GOOD, delay_s=0.01)]) as second,
+    ):
+        asyncio.run(asyncio.wait_for(go(first, second), 20))
+
+
+def test_server_with_a_long_queue_is_given_less() -> None:
+    def load() -> tuple[int, int]:
+        return min(server.running, 4), max(0, server.running - 4)
+
+    with FakeModelServer([reply(GOOD, delay_s=0.03)], load=load) as server:
+        read(engine(server.url, in_flight=24, look_every_s=0.02), [page(n) for n in range(1, 150)])
+    looks = [seen for seen in server.others if seen.path == "/metrics"]
+    late = server.running_at[len(server.running_at) // 2 :]
+
+    assert len(looks) >= 3 and len(server.chats) == 149
+    assert server.most_running >= 24 and sum(late) / len(late) < 14
+
+
+def test_server_that_tells_no_load_is_soon_not_asked_for_it() -> None:
+    with FakeModelServer([reply(GOOD, delay_s=0.01)]) as server:
+        read(engine(server.url, in_flight=2, look_every_s=0.01), [page(n) for n in range(1, 40)])
+
+    assert [seen.path for seen in server.others].count("/metrics") == 2
+
+
+def test_load_is_read_from_what_a_server_was_seen_to_say() -> None:
+    text = (
+        'vllm:num_requests_running{engine="0",model_name="a"} 8.0\n'
+        'vllm:num_requests_waiting{engine="0",model_name="a"} 6.0\n'
+        'vllm:num_requests_waiting_by_reason{engine="0",reason="capacity"} 99.0\n'
+        'vllm:num_requests_running{engine="1",model_name="a"} 2.0\n'
+    )
+
+    assert parse_load(text) == ServerLoad(running=10, waiting=6)
+    assert parse_load("vllm:num_requests_running 1\n") is None
+    assert parse_load("vllm:num_requests_running 1\nvllm:num_requests_waiting 1e999\n") is None
+    assert parse_load("<html>") is None
+
+
+@pytest.mark.parametrize(
+    ("load", "ours", "too_many"),
+    [
+        ((8, 0), 8, 0),
+        ((8, 1), 9, 0),
+        ((64, 8), 72, 0),
+        ((8, 9), 17, 8),
+        ((8, 9), 4, 2),
+        ((0, 0), 0, 0),
+        ((0, 5), 9, 4),
+    ],
+)
+def test_only_our_share_of_a_long_queue_is_too_many(load: tuple[int, int], ours: int, too_many: int) -> None:
+    assert ServerLoad(*load).too_many(ours) == too_many
+
+
+@pytest.mark.parametrize(
+    ("model", "counted", "fits"),
+    [
+        ("deepseek-ai/DeepSeek-OCR", 913, True),
+        ("deepseek-ai/DeepSeek-OCR", 1131, False),
+        ("deepseek-ai/DeepSeek-OCR-2", 1131, True),
+        ("deepseek-ai/DeepSeek-OCR-2", 913, False),
+        ("my-own-model", 5, True),
+    ],
+)
+def test_token_count_of_another_model_is_a_problem(model: str, counted: int, fits: bool) -> None:
+    answer = reply(GOOD, model=model, prompt_tokens=counted)
+    with FakeModelServer([answer], models=[(model, 8192)]) as server:
+        [raw] = read(VllmEngine([server.url], model))
+    block = Block("p001.b001", "text", (GridBox(0, 0, 9, 9),), "x")
+
+    found = [problem.kind for problem in reply_problems(raw, (block,), True)]
+    assert found == ([] if fits else [ProblemKind.WRONG_PROCESSOR])
+
+
+@pytest.mark.parametrize(
+    ("size", "served", "named"),
+    [
+        ((640, 640), DEEPSEEK_OCR, "DeepSeek-OCR-2"),
+        ((640, 640), DEEPSEEK_OCR_2, "DeepSeek-OCR"),
+        ((500, 1000), DEEPSEEK_OCR, "DeepSeek-OCR-2"),
+    ],
+)
+def test_models_are_told_apart_even_by_small_pictures(
+    size: tuple[int, int], served: Tiling, named: str
+) -> None:
+    prompt = "<|grounding|>Convert the document to markdown."
+    fewest, most = expected_tokens(named, PixelSize(*size), prompt)
+
+    assert not fewest <= served.tokens(PixelSize(*size)) + 10 <= most

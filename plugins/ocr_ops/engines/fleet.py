@@ -1,7 +1,8 @@
 """Which of several equal servers gets the next request: the one with least to do, and none that is resting.
 
 A server that fails rests for a while, twice as long each time, and comes back with one request at a time. A server
-that is full is given fewer requests at once, then slowly more. It sends nothing itself.
+that is full is given fewer requests at once, then slowly more; so is one whose own count of waiting requests shows that it
+has more than it needs. Before a server that was away gets a request, it is asked whether it is well.
 """
 
 from __future__ import annotations
@@ -15,8 +16,13 @@ from dataclasses import dataclass
 from ocr_ops.chat_server import ChatServer
 from ocr_ops.errors import ModelBusy, ModelUnreachable, TerminalError, TransientError
 from ocr_ops.model_faults import ServerBusy
+from ocr_ops.server_load import ServerLoad
 
 LONGEST_REST_S = 30.0
+LOOK_EVERY_S = 3.0
+"""Between two looks at what a server says of its own load, while it has requests of ours."""
+MOST_BLIND_LOOKS = 2
+"""Looks without an answer after which a server is not asked for its load again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +37,9 @@ class Member:
     failures: int = 0
     resting_until: float = 0.0
     last_fault: TransientError | None = None
+    next_look: float = 0.0
+    blind_looks: int = 0
+    look: asyncio.Task[None] | None = None
 
     def is_free(self, now: float) -> bool:
         """Whether it may get one more request."""
@@ -57,26 +66,41 @@ class Member:
         rest = random.uniform(0.5, 1.0) * min(rest_s * 2 ** (self.failures - 1), LONGEST_REST_S)  # noqa: S311
         self.resting_until = now + max(asked_s, rest)
 
+    def sees(self, load: ServerLoad) -> None:
+        """Note what the server says of its load: what waits there for long had better wait here, or go elsewhere."""
+        if (excess := load.too_many(self.outstanding)) > 0:
+            self.slow_from = self.room = max(1.0, float(self.outstanding - excess))
+
 
 class Fleet:
     """Servers that serve the same model."""
 
     def __init__(
-        self, servers: Sequence[ChatServer], *, in_flight: int, rest_s: float, give_up_after: int
+        self,
+        servers: Sequence[ChatServer],
+        *,
+        in_flight: int,
+        rest_s: float,
+        give_up_after: int,
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
-        """`in_flight` is per server; `rest_s` the first rest; `give_up_after` the failures in a row of every server."""
+        """`in_flight` is per server; `rest_s` the first rest; `give_up_after` the failures in a row of every server.
+
+        `look_every_s` is the time between two looks at a server's load; infinity: never look.
+        """
         if not servers or in_flight < 1:
             raise ValueError("a fleet needs a server and room for a request")
         self._members = [Member(server, in_flight, float(in_flight), float(in_flight)) for server in servers]
         self._rest_s = rest_s
         self._give_up_after = give_up_after
+        self._look_every_s = look_every_s
         self._waiting: set[asyncio.Future[None]] = set()
 
     @asynccontextmanager
     async def server(self) -> AsyncIterator[ChatServer]:
         """Lend the least busy server, waiting until one is free; raises the last fault when all keep failing."""
-        member = await self._free_member()
-        member.outstanding += 1
+        member = await self._sound_member()
+        self._look_at(member)
         try:
             yield member.server
         except TransientError as fault:
@@ -88,13 +112,60 @@ class Fleet:
         else:
             member.answered()
         finally:
-            member.outstanding -= 1
-            self._wake()
+            self._release(member)
 
     async def close(self) -> None:
         """Close the connections of all servers."""
         for member in self._members:
+            look, member.look = member.look, None
+            if look is not None and look.get_loop() is asyncio.get_running_loop():
+                look.cancel()
+                await asyncio.wait([look])
             await member.server.close()
+
+    async def _sound_member(self) -> Member:
+        """Reserve a place at a server; one that was away is asked first, so that no page pays for its absence."""
+        while True:
+            member = await self._free_member()
+            member.outstanding += 1
+            if not isinstance(member.last_fault, ModelUnreachable):
+                return member
+            try:
+                await member.server.check_health()
+                return member
+            except TransientError as fault:
+                self._release(member)
+                member.failed(fault, _now(), self._rest_s)
+            except BaseException:
+                self._release(member)
+                raise
+
+    def _release(self, member: Member) -> None:
+        member.outstanding -= 1
+        self._wake()
+
+    def _look_at(self, member: Member) -> None:
+        """Look at a server's load beside the work, now and then, and never at one that does not tell."""
+        now, loop = _now(), asyncio.get_running_loop()
+        if not member.next_look:
+            # work that is done before the first look never pays for one
+            member.next_look = now + self._look_every_s
+        busy = member.look is not None and not member.look.done() and member.look.get_loop() is loop
+        if member.blind_looks >= MOST_BLIND_LOOKS or now < member.next_look or busy:
+            return
+        member.next_look = now + self._look_every_s
+        member.look = loop.create_task(self._look(member))
+
+    async def _look(self, member: Member) -> None:
+        try:
+            load = await member.server.load()
+        except (TransientError, TerminalError):
+            load = None
+        if load is None:
+            member.blind_looks += 1
+            return
+        member.blind_looks = 0
+        member.sees(load)
 
     async def _free_member(self) -> Member:
         while True:

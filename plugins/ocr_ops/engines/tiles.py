@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from ocr_ops.model import PixelSize
 
 MOST_TILES = 6
+LONGEST_RATIO = 6.0
+"""Height over width beyond which a picture no longer fits any grid and is squeezed."""
 _GRIDS = sorted(
     {
         (columns, rows)
@@ -54,6 +56,25 @@ DEEPSEEK_OCR = Tiling(tile_px=640, global_tokens=273, newline_tokens=True)
 DEEPSEEK_OCR_2 = Tiling(tile_px=768, global_tokens=257, newline_tokens=False)
 
 
+def expected_tokens(model: str, size: PixelSize, prompt: str) -> tuple[int, int]:
+    """Fewest and most prompt tokens that a picture and a prompt take; (0, 0) for a model whose name is not known."""
+    name = _plain(model)
+    if "deepseek" not in name or "ocr" not in name:
+        return 0, 0
+    vision = tiling_of(model).tokens(size)
+    return vision + 2 + len(prompt) // 8, vision + most_text_tokens(prompt)
+
+
+def most_text_tokens(prompt: str) -> int:
+    """No fewer tokens than a prompt takes, its begin and its line break included."""
+    dense = sum(not character.isascii() or character.isdigit() for character in prompt)
+    return 4 + len(prompt) // 3 + dense
+
+
 def tiling_of(model: str) -> Tiling:
     """The tiling of a served model by its name; names that do not say are taken for DeepSeek-OCR."""
-    return DEEPSEEK_OCR_2 if "ocr-2" in model.lower().replace("_", "-") else DEEPSEEK_OCR
+    return DEEPSEEK_OCR_2 if "ocr-2" in _plain(model) else DEEPSEEK_OCR
+
+
+def _plain(model: str) -> str:
+    return model.lower().replace("_", "-")
