@@ -1,6 +1,6 @@
 """Embedded OCR against RapidOCR's default configuration and tesseract: seconds per page and word F1.
 
-    python benchmarks/embedded_ocr.py --data FOLDER [--files 24] [--quick] [--json]
+    python benchmarks/embedded_ocr.py --data FOLDER [--files 24] [--quick] [--json] [--record]
 
 FOLDER holds `<id>.jpg` and `<id>.boxes.json` (`{"text_complete": true, "boxes": [{"text": ...}, ...]}`), the layout
 of the ICDAR 2019 SROIE receipts. Without it the pictures of `samples/` are read, for time only.
@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from _report import Report, add_options, tell
 from rapidocr import RapidOCR
 
 from ocr_ops.codec import digest_of
@@ -30,7 +31,7 @@ from ocr_ops.model import PageImage, PixelSize
 
 NAME = "embedded_ocr"
 DEFINITION = (
-    "word F1: runs of letters and digits, case-folded, compared as bags of words per page;\n"
+    "word F1: runs of letters and digits, case-folded, compared as bags of words per page; "
     "hits summed over all pages, F1 = 2 * hits / (words printed + words read)"
 )
 QUICK_FILES = 4
@@ -127,12 +128,34 @@ def measure(readers: dict[str, Reader], files: list[tuple[Path, str]]) -> dict[s
     return tallies
 
 
+def report(tallies: dict[str, Tally], files: int, options: argparse.Namespace) -> Report:
+    ratio = tallies["ours"].per_page / tallies["rapidocr default"].per_page
+    rows = tuple(
+        (name, f"{tally.per_page:.3f}", "" if tally.f1 is None else f"{tally.f1:.4f}")
+        for name, tally in tallies.items()
+    )
+    raw = {
+        name: {"seconds_per_page": round(tally.per_page, 4), "word_f1": tally.f1 and round(tally.f1, 4)}
+        for name, tally in tallies.items()
+    }
+    data = f" --data DATA/{options.data.resolve().name}" if options.data else ""
+    return Report(
+        NAME,
+        f"python benchmarks/embedded_ocr.py{data}{' --quick' if options.quick else f' --files {options.files}'}",
+        ratio,
+        f"our seconds a page to those of RapidOCR's default; {files} pages; "
+        + (DEFINITION if options.data else "no transcriptions: time only"),
+        ("engine", "s/page", "word F1"),
+        rows,
+        {"pages": files, "engines": raw},
+    )
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with <id>.jpg and <id>.boxes.json")
     parser.add_argument("--files", type=int, default=24)
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_FILES} files, under a minute")
-    parser.add_argument("--json", action="store_true", help="end with one JSON object on the last line")
+    add_options(parser)
     return parser.parse_args()
 
 
@@ -145,18 +168,7 @@ def main() -> None:
     if readers["tesseract"] is None:
         print("tesseract is not installed (Debian package tesseract-ocr): left out")
     tallies = measure({name: read for name, read in readers.items() if read is not None}, files)
-    ratio = tallies["ours"].per_page / tallies["rapidocr default"].per_page
-    print(f"{len(files)} pages\n{DEFINITION if options.data else 'no transcriptions: time only'}\n")
-    print(f"{'engine':<18} {'s/page':>7} {'word F1':>8}")
-    for name, tally in tallies.items():
-        print(f"{name:<18} {tally.per_page:7.3f} {'' if tally.f1 is None else f'{tally.f1:8.4f}'}")
-    print(f"\nratio of our time to RapidOCR's default: {ratio:.3f}")
-    if options.json:
-        raw = {
-            name: {"seconds_per_page": round(t.per_page, 4), "word_f1": t.f1 and round(t.f1, 4)}
-            for name, t in tallies.items()
-        }
-        print(json.dumps({"name": NAME, "ratio": round(ratio, 4), "pages": len(files), "engines": raw}))
+    tell(report(tallies, len(files), options), options)
 
 
 if __name__ == "__main__":
