@@ -163,7 +163,7 @@ def test_a_folder_is_found_from_the_checkout_and_what_is_known_is_not_read_again
 def test_stopping_leaves_no_process(machine: Machine, api: Api):
     assert working_below(machine.var)
 
-    stopped = stack.down(machine, lambda sentence: None)
+    stopped = stack.down(machine, print)
 
     assert set(stopped) == {"api-server", "scheduler", "dag-processor", "triggerer", "postgres"}
     assert working_below(machine.var) == []

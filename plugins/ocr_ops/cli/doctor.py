@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
-import openai
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -180,6 +179,8 @@ def _llm(settings: Settings) -> Check:
 
 
 def _models(url: str, key: str) -> list[str]:
+    import openai  # takes most of a second, which who asks no server need not wait for
+
     client = openai.OpenAI(base_url=url, api_key=key or "none", timeout=5, max_retries=0)
     return [model.id for model in client.models.list().data]
 
