@@ -42,8 +42,8 @@ lock: $(STAMP)  ## Resolve pyproject.toml again into requirements.lock (hashes, 
 	@$(BIN)/uv pip compile -q pyproject.toml --extra dev --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header -o requirements.lock
 
-bench: $(STAMP)  ## Quick run of every benchmark
-	@for b in benchmarks/[a-z]*.py; do echo "== $$b"; $(BIN)/python "$$b" --quick || exit 1; done
+bench: $(STAMP)  ## Quick run of every benchmark that this machine has the tools for
+	@for b in benchmarks/[a-z]*.py; do echo "== $$b"; $(BIN)/python "$$b" --quick; rc=$$?; [ $$rc = 0 ] || [ $$rc = 2 ] || exit 1; done
 
 clean: $(STAMP)  ## Stop everything and delete what runs wrote (var/); keeps .venv
 	@$(BIN)/ocr-ops down --delete
