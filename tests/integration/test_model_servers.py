@@ -178,6 +178,35 @@ def test_a_refused_key_stops_the_run_and_a_later_run_loads_the_document(
     assert len(engine.pages) == 1
 
 
+def test_a_document_that_the_server_refuses_costs_no_other_and_is_asked_for_again(
+    inbox: Path, tmp_path: Path, database_url: str
+):
+    for name in ("bad words.png", "till.png"):
+        picture(inbox, name)
+    engine = ScriptedEngine()
+    filtered = fake.refusal(400, "The response was filtered due to the content policy.")
+
+    def some(body: dict[str, Any]) -> Answer:
+        # both pictures read the same: the first document to arrive is refused in every form, the second is not
+        refused.append(body)
+        return filtered if len(refused) <= 4 else reply(json.dumps(RIGHT))
+
+    refused: list[dict[str, Any]] = []
+    with FakeModelServer([some]) as server:
+        shop = bench(tmp_path, database_url, lambda: engine, llm_url=server.url)
+        run(shop, inbox, doc_type="receipt", batch_size=1)
+        first = documents(database_url)
+        run(shop, inbox, "run 2", doc_type="receipt", reprocess=True)
+
+    assert {name: row["status"] for name, row in first.items()} == {
+        "bad words.png": "needs_review",
+        "till.png": "accepted",
+    }
+    assert "refused this document" in first["bad words.png"]["reasons"]
+    assert first["bad words.png"]["total"] == 40.2
+    assert documents(database_url)["bad words.png"]["status"] == "accepted"
+
+
 # --- DeepSeek-OCR on a vLLM server ---
 
 BOOKSHOP = (

@@ -32,12 +32,13 @@ from ocr_ops.model import (
     Stage,
     Status,
 )
+from ocr_ops.model_faults import RequestRefused
 from ocr_ops.pipeline.export import picture_name
 from ocr_ops.pipeline.journey import AUTO, Extracted, Journey, Opened, OpenedPage, Order, Rendered
 from ocr_ops.pipeline.workshop import Event, Workshop
 from ocr_ops.readers import doc_type as doc_types
 from ocr_ops.readers import layout
-from ocr_ops.readers.llm import LlmReader
+from ocr_ops.readers.llm import LlmReader, LlmResult
 from ocr_ops.schemas import doc_types as known_types
 from ocr_ops.schemas import load_schema
 
@@ -45,6 +46,9 @@ log = logging.getLogger(__name__)
 
 _NOTHING = frozenset({ProblemKind.NO_TEXT, ProblemKind.ENGINE_FAILED})
 """Problems of a page from which there is nothing for a person to read."""
+
+_REFUSED_REQUEST = (400, 422)
+"""Answers to what was sent (a filter for contents, say) rather than to who sent it: one document's misfortune."""
 
 _PASSING = CURABLE | {ProblemKind.MARKUP_STRIPPED}
 
@@ -256,15 +260,29 @@ async def extract_fields(shop: Workshop, llm: LlmReader | None, order: Order, jo
     digest = shop.store.find(key)
     if digest is None:
         proposed = layout.read_layout(pages, schema)
-        candidates = [shop.store.put(to_json(proposed))]
-        attempts: tuple[Digest, ...] = ()
-        if llm is not None:
-            result = await llm.read(pages, schema, proposed)
-            candidates.append(shop.store.put(to_json(result.candidate)))
-            attempts = tuple(shop.store.put(to_json(attempt)) for attempt in result.attempts)
-        extracted = Extracted(schema.doc_type, schema.version, tuple(candidates), attempts)
-        digest = shop.keep(key, to_json(extracted))
+        corrected, refused = await _corrected(llm, pages, schema, proposed) if llm else (None, False)
+        found = [proposed, *([corrected.candidate] if corrected else [])]
+        candidates = tuple(shop.store.put(to_json(candidate)) for candidate in found)
+        attempts = tuple(
+            shop.store.put(to_json(attempt)) for attempt in (corrected.attempts if corrected else ())
+        )
+        result = to_json(Extracted(schema.doc_type, schema.version, candidates, attempts))
+        digest = shop.store.put(result) if refused else shop.keep(key, result)
     return journey.did("extract", key, (journey.need("read"), schema.fingerprint), digest)
+
+
+async def _corrected(
+    llm: LlmReader, pages: ReadPages, schema: Schema, proposed: Candidate
+) -> tuple[LlmResult, bool]:
+    """What the LLM makes of a candidate, and whether its server refused this very request, which another run may send."""
+    try:
+        return await llm.read(pages, schema, proposed), False
+    except RequestRefused as refusal:
+        if refusal.status not in _REFUSED_REQUEST:
+            raise
+        words = f"the language model's server refused this document (HTTP {refusal.status})"
+        problem = Problem(Stage.EXTRACT, ProblemKind.MODEL_REPLY, words)
+        return LlmResult(Candidate("llm", "refused", (), (problem,)), ()), True
 
 
 def _schema_for(shop: Workshop, order: Order, pages: ReadPages) -> Schema:
