@@ -232,7 +232,10 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class ReadPage:
-    """A page after reading: its upright picture, every attempt (digests of `RawPage`s, last one counts), its blocks."""
+    """A page after reading: its upright picture, every attempt (digests of `RawPage`s), its blocks.
+
+    The last attempt counts; of a page that was read in parts, the last one at each `RawPage.area`.
+    """
 
     image: PageImage
     attempts: tuple[Digest, ...]

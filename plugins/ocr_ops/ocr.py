@@ -1,7 +1,8 @@
 """The page ledger: every page that comes in goes out, in order, read or with a problem that says why not.
 
 In: page pictures and an engine. Out: `ReadPage`s in upright frames. A bad reply is asked for again, differently, a few
-times; every attempt is kept. A page nobody can read is a `Problem`; a broken world is raised, and what was finished
+times, and at last for halves of the page; a page longer than the engine can see well is read in parts from the start.
+Every attempt is kept. A page nobody can read is a `Problem`; a broken world is raised, and what was finished
 before has already been handed to `on_page`. It opens no file and knows no engine by name.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
@@ -16,15 +18,19 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from PIL import Image
 
-from ocr_ops.detectors import CURABLE, reply_problems
+from ocr_ops import parts
+from ocr_ops.detectors import CURABLE, TOO_MUCH, reply_problems
 from ocr_ops.engines import Engine
 from ocr_ops.errors import OcrOpsError, TerminalError, UnreadableDocument
+from ocr_ops.geometry import from_area
 from ocr_ops.grounding import parse_reply
 from ocr_ops.model import (
+    GRID_MAX,
     Block,
     Digest,
     PageImage,
     Parsed,
+    PixelBox,
     PixelSize,
     Problem,
     ProblemKind,
@@ -33,6 +39,7 @@ from ocr_ops.model import (
     Stage,
 )
 from ocr_ops.model_faults import PictureRefused
+from ocr_ops.part_pictures import gaps_of, part_pictures
 
 TRIES = 3
 """Replies asked for per page before it is left with its problems."""
@@ -58,6 +65,15 @@ class RetryingEngine(Protocol):
         self, page: PageImage, picture: bytes, *, attempt: int, problems: Sequence[Problem]
     ) -> RawPage:
         """Read a page whose last reply had `problems`; `attempt` counts from 1."""
+
+
+@runtime_checkable
+class CuttableEngine(Protocol):
+    """An engine that may be shown a page in parts."""
+
+    @property
+    def longest_ratio(self) -> float:
+        """Height over width beyond which a page is read in parts; infinity: never in parts, not even to cure a reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,34 +167,125 @@ async def _numbered(pages: AsyncIterable[Picture] | Iterable[Picture]) -> AsyncI
         place += 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What was made of a page, or of a part of it, on the page's grid."""
+
+    parsed: Parsed
+    problems: tuple[Problem, ...]
+    turn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """A page being read, and every attempt at it."""
+
+    desk: _Desk
+    page: PageImage
+    picture: bytes
+    attempts: list[Digest]
+
+    @property
+    def longest_ratio(self) -> float:
+        engine = self.desk.engine
+        return engine.longest_ratio if isinstance(engine, CuttableEngine) else math.inf
+
+
 async def _read_page(desk: _Desk, page: PageImage, picture: bytes) -> ReadPage:
-    attempts: list[Digest] = []
+    sheet = _Sheet(desk, page, picture, [])
     try:
-        raw, parsed, problems = await _climb(desk, page, picture, attempts)
+        reading = await _read_sheet(sheet)
     except (PictureRefused, UnreadableDocument) as refusal:
         reason = f"the OCR engine cannot use this picture: {str(refusal)[:200]}"
         problem = Problem(Stage.READ, ProblemKind.ENGINE_FAILED, reason, page=page.number)
-        return ReadPage(page, tuple(attempts), (), (problem,))
-    if parsed.stray:
-        detail = f"{len(parsed.stray)} pieces of the reply have no place on the page"
-        problems = (*problems, Problem(Stage.READ, ProblemKind.STRAY_TEXT, detail, page=page.number))
-    if raw.turn:
-        page = await _upright(desk, page, picture, raw.turn)
-    return ReadPage(page, tuple(attempts), parsed.blocks, problems)
+        return ReadPage(page, tuple(sheet.attempts), (), (problem,))
+    problems = reading.problems
+    if stray := reading.parsed.stray:
+        problems = (
+            *problems,
+            _problem(
+                page, ProblemKind.STRAY_TEXT, f"{len(stray)} pieces of the reply have no place on the page"
+            ),
+        )
+    if reading.turn:
+        page = await _upright(desk, page, picture, reading.turn)
+    return ReadPage(page, tuple(sheet.attempts), reading.parsed.blocks, problems)
 
 
-async def _climb(
-    desk: _Desk, page: PageImage, picture: bytes, attempts: list[Digest]
-) -> tuple[RawPage, Parsed, tuple[Problem, ...]]:
+def _problem(page: PageImage, kind: ProblemKind, detail: str) -> Problem:
+    return Problem(Stage.READ, kind, detail, page=page.number)
+
+
+async def _read_sheet(sheet: _Sheet) -> _Reading:
+    size = sheet.page.size
+    whole = PixelBox(0, 0, size.width, size.height)
+    if size.height <= sheet.longest_ratio * size.width:
+        return await _read_area(sheet, whole, sheet.page, sheet.picture)
+    gaps = await asyncio.to_thread(gaps_of, sheet.picture)
+    return await _read_parts(sheet, parts.long_parts(size, gaps))
+
+
+async def _read_area(
+    sheet: _Sheet, area: PixelBox, page: PageImage, picture: bytes, *, may_cut: bool = True
+) -> _Reading:
+    """Read an area, shown as `picture`; if its reply stays too long or goes in circles, read its halves instead."""
+    reading = await _climb(sheet, area, page, picture)
+    too_much = any(problem.kind in TOO_MUCH for problem in reading.problems)
+    if not (too_much and may_cut and math.isfinite(sheet.longest_ratio)):
+        return reading
+    gaps = await asyncio.to_thread(gaps_of, sheet.picture)
+    areas = parts.halves(area, gaps)
+    return await _read_parts(sheet, areas, may_cut=False) if len(areas) > 1 else reading
+
+
+async def _read_parts(sheet: _Sheet, areas: Sequence[PixelBox], *, may_cut: bool = True) -> _Reading:
+    """Read parts, top to bottom, and put together what they say."""
+    page = sheet.page
+    blocks: tuple[Block, ...] = ()
+    stray: list[str] = []
+    problems: list[Problem] = []
+    lonely = disputed = 0
+    shown = await asyncio.to_thread(part_pictures, page, sheet.picture, areas)
+    for place, (area, (part, picture)) in enumerate(zip(areas, shown, strict=True)):
+        sheet.desk.keep_picture(picture)
+        reading = await _read_area(sheet, area, part, picture, may_cut=may_cut)
+        stray += reading.parsed.stray
+        problems += [problem for problem in reading.problems if problem not in problems]
+        last = areas[place - 1].y2 if place else area.y1
+        scale = GRID_MAX / page.size.height
+        joined = parts.join(blocks, reading.parsed.blocks, (area.y1 * scale, last * scale), page.number)
+        blocks, lonely, disputed = joined.blocks, lonely + joined.lonely, disputed + joined.disputed
+    if lonely or disputed:
+        detail = f"where parts of the page overlap, {disputed} lines were read in two ways and {lonely} by one part alone"
+        problems.append(_problem(page, ProblemKind.PARTS_UNJOINED, detail))
+    return _Reading(Parsed(blocks, tuple(stray)), tuple(problems))
+
+
+async def _climb(sheet: _Sheet, area: PixelBox, page: PageImage, picture: bytes) -> _Reading:
+    desk, tried = sheet.desk, 0
     raw = await desk.engine.read(page, picture)
     while True:
-        attempts.append(desk.keep(raw))
+        if page is not sheet.page:
+            raw = replace(raw, area=area)
+        sheet.attempts.append(desk.keep(raw))
+        tried += 1
         parsed = parse_reply(raw)
         problems = reply_problems(raw, parsed.blocks, await _ink(parsed.blocks, picture))
         curable = any(problem.kind in CURABLE for problem in problems)
-        if not curable or len(attempts) >= desk.tries or not isinstance(desk.engine, RetryingEngine):
-            return raw, parsed, problems
-        raw = await desk.engine.read_again(page, picture, attempt=len(attempts), problems=problems)
+        if not curable or tried >= desk.tries or not isinstance(desk.engine, RetryingEngine):
+            return _Reading(_on_page(parsed, raw, sheet.page.size), problems, raw.turn)
+        raw = await desk.engine.read_again(page, picture, attempt=tried, problems=problems)
+
+
+def _on_page(parsed: Parsed, raw: RawPage, size: PixelSize) -> Parsed:
+    area = raw.area
+    if area is None:
+        return parsed
+    moved = (
+        replace(block, boxes=tuple(from_area(box, area, size) for box in block.boxes))
+        for block in parsed.blocks
+    )
+    return replace(parsed, blocks=tuple(moved))
 
 
 async def _ink(blocks: Sequence[Block], picture: bytes) -> bool:

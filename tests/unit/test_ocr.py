@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
@@ -344,3 +345,96 @@ def test_ledger_balances_over_a_server_that_does_everything_wrong() -> None:
     assert by_problem.count(ProblemKind.MARKUP_STRIPPED) == 1
     assert sum(1 for one in read if one.blocks and not one.problems) == 10
     assert sum(len(one.attempts) for one in read) == len(server.chats) - 7
+
+
+class BarReader:
+    """An engine that really looks: every bar of ink is a line, its length its words. Too many bars, and it runs on."""
+
+    longest_ratio = 6.0
+
+    def __init__(self, most_bars: int) -> None:
+        self.most_bars = most_bars
+        self.shown: list[PixelSize] = []
+
+    @property
+    def identity(self) -> dict[str, str]:
+        return {"engine": "bars"}
+
+    async def read(self, page: PageImage, picture: bytes) -> RawPage:
+        self.shown.append(page.size)
+        with Image.open(io.BytesIO(picture)) as image:
+            dots = np.asarray(image.convert("L")) < 128
+        rows = np.flatnonzero(np.diff(np.concatenate(([False], dots.any(axis=1), [False])).astype(int)))
+        bars = list(zip(rows[::2].tolist(), rows[1::2].tolist(), strict=True))
+        scale = 999 / page.size.height
+        text = "".join(
+            f"<|ref|>text<|/ref|><|det|>[[0, {round(top * scale)}, 999, {round(bottom * scale)}]]<|/det|>\n"
+            f"bar {int(dots[(top + bottom) // 2].sum())}\n"
+            for top, bottom in bars
+        )
+        return grounding(page.number, text, "length" if len(bars) > self.most_bars else "stop")
+
+    async def read_again(
+        self, page: PageImage, picture: bytes, *, attempt: int, problems: Sequence[Problem]
+    ) -> RawPage:
+        return await self.read(page, picture)
+
+    async def close(self) -> None:
+        pass
+
+
+def bars(width: int, height: int, count: int) -> tuple[bytes, list[str], list[int]]:
+    image = Image.new("L", (width, height), "white")
+    pitch, words, tops = height // count, [], []
+    for number in range(count):
+        length = 50 + number * 7919 % (width - 100)
+        tops.append(number * pitch + 4)
+        ImageDraw.Draw(image).rectangle((20, tops[-1], 19 + length, tops[-1] + pitch // 2), fill="black")
+        words.append(f"bar {length}")
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue(), words, tops
+
+
+def test_long_receipt_is_read_in_parts_and_every_line_is_where_it_is_printed() -> None:
+    data, words, tops = bars(300, 3300, 110)
+    engine, store = BarReader(most_bars=60), Store()
+
+    [read] = ledger(engine, [page(1, data)], store)
+
+    assert [block.text for block in read.blocks] == words and read.problems == ()
+    assert all(
+        abs(block.boxes[0].y1 - top * 999 / 3300) <= 1 for block, top in zip(read.blocks, tops, strict=True)
+    )
+    areas = [store.raws[digest].area for digest in read.attempts]
+    assert len(areas) == len(store.pictures) > 3 and None not in areas
+    assert all(size.height <= 4 * size.width for size in engine.shown)
+
+
+def test_page_whose_reply_stays_too_long_is_read_in_halves() -> None:
+    data, words, _ = bars(600, 900, 45)
+    engine, store = BarReader(most_bars=35), Store()
+
+    [read] = ledger(engine, [page(1, data)], store)
+
+    assert [block.text for block in read.blocks] == words and read.problems == ()
+    assert [store.raws[digest].area is None for digest in read.attempts] == [True] * 3 + [False] * 2
+
+
+def test_halves_that_are_too_long_as_well_leave_the_page_with_its_problem() -> None:
+    data, _, _ = bars(600, 900, 45)
+
+    [read] = ledger(BarReader(most_bars=5), [page(1, data)])
+
+    assert kinds(read) == [ProblemKind.CUT_OFF] and read.blocks
+
+
+def test_engine_that_must_not_be_shown_parts_is_not() -> None:
+    data, words, _ = bars(300, 3300, 110)
+    engine = BarReader(most_bars=60)
+    engine.longest_ratio = float("inf")
+
+    [read] = ledger(engine, [page(1, data)])
+
+    assert {size.height for size in engine.shown} == {3300}
+    assert (kinds(read), len(read.blocks)) == ([ProblemKind.CUT_OFF], len(words))
