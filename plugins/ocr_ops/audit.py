@@ -118,7 +118,8 @@ class AuditStore:
 
     def has(self, digest: Digest) -> bool:
         """Whether there are bytes of that name; `get` alone proves them."""
-        return self.path_of(digest).is_file()
+        with _disk_errors(self.root):
+            return self.path_of(digest).is_file()
 
     def size_of(self, digest: Digest) -> int:
         """How many bytes are stored under that name; AuditBroken when there are none."""
@@ -137,7 +138,8 @@ class AuditStore:
 
     def find(self, key: Digest) -> Digest | None:
         """What the step of this key gave; None when it is unknown, or its object is missing, so that it is done again."""
-        result = _result_of(_path(self._keys, key), key)
+        with _disk_errors(self.root):
+            result = _result_of(_path(self._keys, key), key)
         return result if result is not None and self.has(result) else None
 
     def verify(

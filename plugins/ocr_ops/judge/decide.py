@@ -8,7 +8,7 @@ Everything else holds the document back for a person, with the reason in words. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -32,7 +32,7 @@ from ocr_ops.model import (
     Status,
 )
 
-VERSION = "1"
+VERSION = "2"
 """Part of the step's key: change it with any change of judgement."""
 
 SURE_READING = 0.7
@@ -48,20 +48,22 @@ MONTH_FIRST = frozenset({"USD", "CAD", "PHP", None})
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The reading that won for one field, with its evidence and the readers that proposed the same value."""
+    """The reading that won for one field, with its evidence, the readers that proposed it, and what else was proposed."""
 
     reading: Reading
     evidence: Evidence
     readers: tuple[str, ...]
-    disputed: bool = False
+    rivals: tuple[Chosen, ...] = ()
 
 
 def judge(schema: Schema, candidates: Sequence[Candidate], pages: Sequence[ReadPage]) -> Record:
-    """Decide one document. `candidates` in the order of trust: a later reader wins a dispute between evidenced values."""
+    """Decide one document. `candidates` in the order of trust: between values that stand on paper the one that a sum
+    confirms wins, else the later reader's."""
     paper = paper_of(pages)
     specs = {spec.path: spec for spec in schema.fields}
     chosen, problems = _choose(specs, candidates, paper)
-    values = {path: one.reading.value for path, one in chosen.items()}
+    chosen = _settled_by_arithmetic(schema, chosen)
+    values = _values(chosen)
     rules = check_rules(schema, values)
     problems += _page_problems(pages)
     problems += [problem for candidate in candidates for problem in candidate.problems]
@@ -124,11 +126,39 @@ def _settle(spec: FieldSpec, readings: list[tuple[str, Reading]], paper: Paper) 
             evidenced.append((reader, reading, evidence))
     if not evidenced:
         return None
-    _, reading, evidence = evidenced[-1]
-    agreeing = [other for other in evidenced if same_value(spec.kind, other[1].value, reading.value)]
-    best = max((other[1] for other in agreeing), key=lambda r: r.score)
-    readers = tuple(reader for reader, _, _ in agreeing)
-    return Chosen(best, evidence, readers, disputed=len(agreeing) < len(evidenced))
+    groups: list[list[tuple[str, Reading, Evidence]]] = []
+    for one in reversed(evidenced):
+        same = next((g for g in groups if same_value(spec.kind, g[0][1].value, one[1].value)), None)
+        if same is None:
+            groups.append([one])
+        else:
+            same.append(one)
+    first, *others = (_chosen(group) for group in groups)
+    return replace(first, rivals=tuple(others))
+
+
+def _chosen(agreeing: Sequence[tuple[str, Reading, Evidence]]) -> Chosen:
+    """One value and all who proposed it; in the words of whoever was surest."""
+    best = max((reading for _, reading, _ in agreeing), key=lambda reading: reading.score)
+    return Chosen(best, agreeing[0][2], tuple(reader for reader, _, _ in agreeing))
+
+
+def _settled_by_arithmetic(schema: Schema, chosen: dict[str, Chosen]) -> dict[str, Chosen]:
+    """Where readers dispute a value, take the one with which a rule holds that does not hold with the other."""
+    settled = dict(chosen)
+    for path, one in chosen.items():
+        if _arithmetic_holds(path, check_rules(schema, _values(settled))):
+            continue
+        for rival in one.rivals:
+            trial = settled | {path: rival}
+            if _arithmetic_holds(path, check_rules(schema, _values(trial))):
+                settled[path] = replace(rival, rivals=(one,))
+                break
+    return settled
+
+
+def _values(chosen: dict[str, Chosen]) -> dict[str, str]:
+    return {path: one.reading.value for path, one in chosen.items()}
 
 
 def _choose_rows(
@@ -222,7 +252,7 @@ def _untrusted(
             )
         if not spec.critical:
             continue
-        if one.disputed and not _arithmetic_holds(spec.path, rules):
+        if one.rivals and not _arithmetic_holds(spec.path, rules):
             problems.append(
                 _problem(ProblemKind.READERS_DISAGREE, spec, f"readers disagree about {_name(spec)}")
             )
