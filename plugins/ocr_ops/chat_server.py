@@ -159,12 +159,16 @@ class ChatServer:
         except RequestRefused:
             return None
 
-    async def check_health(self) -> None:
-        """Raise `ModelUnreachable` when the server is away or says that it is not well; silence is taken for health."""
+    async def check_health(self) -> bool:
+        """Whether the server says that it is well, False where it has no such page.
+
+        Raises `ModelUnreachable` when it is away or says that it is not.
+        """
         try:
             await self._send("GET", f"{self._root}/health", None, QUESTION_TIMEOUT_S)
+            return True
         except RequestRefused:
-            return
+            return False
         except ServerBusy as problem:
             raise ServerFailed(f"{self.name} says that it is not well", 503) from problem
 

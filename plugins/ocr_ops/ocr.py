@@ -93,11 +93,13 @@ async def read_pages(
     keep_picture: Callable[[bytes], Digest],
     on_page: Callable[[ReadPage, Digest], None] | None = None,
     tries: int = TRIES,
+    collect: bool = True,
 ) -> list[ReadPage]:
     """Read pages, at most `in_flight` at once and no picture fetched earlier than needed; one out for each one in.
 
     `keep` stores an attempt and `keep_picture` a picture that had to be turned upright; both return its digest.
     `on_page` hears of every finished page, with the digest of the picture that came in, as soon as it is done.
+    With `collect` off the list stays empty and only `on_page` hears of pages, so that memory does not grow with them.
     Raises the world's `TerminalError` or `TransientError` after stopping all other pages.
     """
     desk = _Desk(engine, keep, keep_picture, tries)
@@ -112,9 +114,11 @@ async def read_pages(
             if taken is None:
                 return
             place, (page, picture) = taken
-            finished[place] = await _read_page(desk, page, picture)
+            read = await _read_page(desk, page, picture)
+            if collect:
+                finished[place] = read
             if on_page is not None:
-                on_page(finished[place], page.digest)
+                on_page(read, page.digest)
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -29,7 +29,7 @@ class ServerLoad:
 
     def too_many(self, ours: int) -> int:
         """How many of `ours` requests under way wait longer than keeps the server busy; 0 where all is well."""
-        spare = max(1, self.running // 8)
+        spare = max(4, self.running // 4)
         excess = self.waiting - spare
         if excess <= 0 or ours <= 0:
             return 0

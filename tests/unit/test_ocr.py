@@ -438,3 +438,13 @@ def test_engine_that_must_not_be_shown_parts_is_not() -> None:
 
     assert {size.height for size in engine.shown} == {3300}
     assert (kinds(read), len(read.blocks)) == ([ProblemKind.CUT_OFF], len(words))
+
+
+def test_pages_that_are_not_collected_are_told_all_the_same() -> None:
+    told: list[int] = []
+    pages = [page(number, picture()) for number in (1, 2, 3)]
+    engine = Scripted(lambda number, _: grounding(number))
+
+    read = ledger(engine, pages, on_page=lambda one, _: told.append(one.image.number), collect=False)
+
+    assert (read, sorted(told)) == ([], [1, 2, 3])

@@ -1,6 +1,7 @@
 """Which of several equal servers gets the next request: the one with least to do, and none that is resting.
 
-A server that fails rests for a while, twice as long each time, and comes back with one request at a time. A server
+A server that fails rests for a while, twice as long each time, and comes back with one request at a time, or with a
+quarter of its usual ones where it says itself that it is well. A server
 that is full is given fewer requests at once, then slowly more; so is one whose own count of waiting requests shows that it
 has more than it needs. Before a server that was away gets a request, it is asked whether it is well.
 """
@@ -39,6 +40,7 @@ class Member:
     last_fault: TransientError | None = None
     next_look: float = 0.0
     blind_looks: int = 0
+    long_queues: int = 0
     look: asyncio.Task[None] | None = None
 
     def is_free(self, now: float) -> bool:
@@ -67,9 +69,15 @@ class Member:
         self.resting_until = now + max(asked_s, rest)
 
     def sees(self, load: ServerLoad) -> None:
-        """Note what the server says of its load: what waits there for long had better wait here, or go elsewhere."""
-        if (excess := load.too_many(self.outstanding)) > 0:
-            self.slow_from = self.room = max(1.0, float(self.outstanding - excess))
+        """Note what the server says of its load: what waits there for long had better wait here, or go elsewhere.
+
+        Pages that came together wait together for their pictures, so one long queue means nothing, and no look
+        takes more than a quarter.
+        """
+        excess = load.too_many(self.outstanding)
+        self.long_queues = self.long_queues + 1 if excess else 0
+        if self.long_queues > 1:
+            self.room = max(1.0, float(self.outstanding - min(excess, self.outstanding // 4)))
 
 
 class Fleet:
@@ -131,7 +139,8 @@ class Fleet:
             if not isinstance(member.last_fault, ModelUnreachable):
                 return member
             try:
-                await member.server.check_health()
+                if await member.server.check_health():
+                    member.room = max(member.room, member.in_flight / 4)
                 return member
             except TransientError as fault:
                 self._release(member)

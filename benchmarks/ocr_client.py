@@ -1,0 +1,380 @@
+"""Our OCR client against a bare asyncio loop of the openai client, over simulated GPU servers on loopback.
+
+    python benchmarks/ocr_client.py [--pages 2000] [--in-flight 128] [--many 5000] [--quick] [--json] [--record]
+
+A simulated server is a process of its own that spends GPU time as a real vLLM with DeepSeek-OCR was seen to do on one
+H200: pictures are encoded one after the other (28 ms with prefill), then all running requests get a token each step, and
+a step takes longer the more of them run (1.1 ms for one, 5.8 ms for 256). It runs at most 256 requests, the others wait.
+Every reply has 800 tokens. Both clients send the same receipt of about 250 kB and keep as many requests in flight.
+
+Three servers: one at half speed, one that dies a third into the run and is back after a while. There the bare loop keeps
+as many requests on every server, and tries again every half second where one fails.
+Memory and CPU are those of a client process of its own, without imports; the servers are 10 times as fast for memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import heapq
+import io
+import json
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from _report import Report, add_options, tell
+from PIL import Image
+
+from ocr_ops import prompts
+from ocr_ops.codec import digest_of, to_json
+from ocr_ops.engines.vllm import VllmEngine
+from ocr_ops.model import Digest, PageImage, PixelSize, RawPage, ReadPage
+from ocr_ops.ocr import read_pages
+
+MODEL = "deepseek-ai/DeepSeek-OCR"
+TOKENS = 800
+ENCODE_S = 0.028
+STEPS_MS = ((1, 1.08), (8, 1.97), (32, 2.74), (64, 3.30), (128, 4.14), (256, 5.84))
+MOST_RUNNING = 256
+TICK_S = 0.005
+REPLY = "".join(
+    f"<|ref|>text<|/ref|><|det|>[[60, {20 + 24 * n}, 900, {40 + 24 * n}]]<|/det|>\nArticle {n * 37} of the list {n}.90\n"
+    for n in range(40)
+)
+
+
+# --- the server ---
+
+
+class Gpu:
+    """What a GPU does with its time; one `tick` spends some of it."""
+
+    def __init__(self) -> None:
+        self.waiting: list[asyncio.Future[None]] = []
+        self.running: list[tuple[float, int, asyncio.Future[None]]] = []
+        self.written = 0.0
+        self.encoding_s = 0.0
+        self.order = 0
+
+    def tick(self, seconds: float) -> None:
+        """Encode what has a place, then let everything that runs write."""
+        while self.waiting and len(self.running) < MOST_RUNNING and seconds > 0:
+            spent = min(seconds, ENCODE_S - self.encoding_s)
+            seconds, self.encoding_s = seconds - spent, self.encoding_s + spent
+            if self.encoding_s >= ENCODE_S - 1e-9:
+                self.encoding_s, self.order = 0.0, self.order + 1
+                heapq.heappush(self.running, (self.written + TOKENS, self.order, self.waiting.pop(0)))
+        if self.running:
+            self.written += seconds * 1000 / step_ms(len(self.running))
+        while self.running and self.running[0][0] <= self.written:
+            done = heapq.heappop(self.running)[2]
+            if not done.done():
+                done.set_result(None)
+
+
+def step_ms(running: int) -> float:
+    """Milliseconds of one decode step, between the measured points."""
+    for (low, a), (high, b) in pairwise(STEPS_MS):
+        if running <= high:
+            return a + (b - a) * (running - low) / (high - low)
+    return STEPS_MS[-1][1]
+
+
+def serve(port: int, speed: float) -> None:
+    """Be a server until killed."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    asyncio.run(_serve(port, speed))
+
+
+async def _serve(port: int, speed: float) -> None:
+    gpu = Gpu()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                length = head.partition("content-length: ")[2].partition("\r\n")[0]
+                await reader.readexactly(int(length or 0))
+                status, body = await _answer(gpu, head.split(" ", 2)[1])
+                writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\n".encode())
+                writer.write(b"content-type: application/json\r\n\r\n" + body)
+                await writer.drain()
+        writer.close()
+
+    await asyncio.start_server(handle, "127.0.0.1", port, limit=2**22)
+    last = time.perf_counter()
+    while True:
+        await asyncio.sleep(TICK_S)
+        now = time.perf_counter()
+        gpu.tick((now - last) * speed)
+        last = now
+
+
+async def _answer(gpu: Gpu, path: str) -> tuple[int, bytes]:
+    if path == "/v1/chat/completions":
+        turn = asyncio.get_running_loop().create_future()
+        gpu.waiting.append(turn)
+        await turn
+        choice = {"index": 0, "message": {"role": "assistant", "content": REPLY}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 703, "completion_tokens": TOKENS, "total_tokens": 703 + TOKENS}
+        reply = {"id": "x", "object": "chat.completion", "created": 1, "model": MODEL}
+        return 200, json.dumps({**reply, "choices": [choice], "usage": usage}).encode()
+    if path == "/metrics":
+        gauges = (
+            f"vllm:num_requests_running {len(gpu.running)}\nvllm:num_requests_waiting {len(gpu.waiting)}\n"
+        )
+        return 200, gauges.encode()
+    told = {"/v1/models": {"data": [{"id": MODEL, "max_model_len": 8192}]}, "/version": {"version": "0.32.0"}}
+    told |= {"/health": {}}
+    return (200, json.dumps(told[path]).encode()) if path in told else (404, b"{}")
+
+
+@contextlib.contextmanager
+def servers(
+    speeds: Sequence[float], *, restart_after_s: float = 0.0, away_s: float = 0.0
+) -> Iterator[list[str]]:
+    """Start servers; the last one is killed after a while, and started again."""
+    ports = [_free_port() for _ in speeds]
+    keeper = multiprocessing.get_context("spawn")
+    running = [
+        keeper.Process(target=serve, args=(port, speed)) for port, speed in zip(ports, speeds, strict=True)
+    ]
+    restarter = keeper.Process(target=_restarted, args=(ports[-1], speeds[-1], restart_after_s, away_s))
+    if restart_after_s:
+        running[-1] = restarter
+    for process in running:
+        process.start()
+    try:
+        for port in ports:
+            _wait_for(port)
+        yield [f"http://127.0.0.1:{port}/v1" for port in ports]
+    finally:
+        for process in running:
+            process.terminate()
+            process.join()
+
+
+def _restarted(port: int, speed: float, after_s: float, away_s: float) -> None:
+    """A server that is killed once and comes back; ends its child when it is ended itself."""
+    child = multiprocessing.get_context("spawn").Process(target=serve, args=(port, speed), daemon=True)
+    child.start()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    _wait_for(port)
+    time.sleep(after_s)
+    child.kill()
+    child.join()
+    time.sleep(away_s)
+    serve(port, speed)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(300):
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5),
+        ):
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"no server came up on port {port}")
+
+
+# --- the clients ---
+
+
+def picture() -> bytes:
+    """A JPEG of about 250 kB."""
+    noise = random.Random(7).randbytes(1000 * 1000)
+    image = Image.frombytes("L", (1000, 1000), noise).point(lambda value: 200 + value // 8)
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+async def ours(urls: Sequence[str], count: int, in_flight: int, data: bytes) -> int:
+    page = PageImage(1, digest_of(data), "image/jpeg", PixelSize(1000, 1000))
+    engine = VllmEngine(urls, MODEL, in_flight=in_flight, tries=20)
+    good = 0
+
+    def keep(raw: RawPage) -> Digest:
+        return digest_of(to_json(raw))
+
+    def count_good(read: ReadPage, sent: Digest) -> None:
+        nonlocal good
+        good += not read.problems and len(read.attempts) == 1 and sent == page.digest
+
+    await read_pages(
+        engine,
+        ((page, data) for _ in range(count)),
+        in_flight=in_flight * len(urls),
+        keep=keep,
+        keep_picture=digest_of,
+        on_page=count_good,
+        collect=False,
+    )
+    await engine.close()
+    return good
+
+
+async def bare(urls: Sequence[str], count: int, in_flight: int, data: bytes) -> int:
+    from openai import AsyncOpenAI, OpenAIError
+
+    url = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+    text = prompts.ocr_prompt(prompts.OcrTask.DOCUMENT)
+    parts = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}]
+    left = iter(range(count))
+    good = 0
+
+    async def work(client: AsyncOpenAI) -> None:
+        nonlocal good
+        for _ in left:
+            while True:
+                try:
+                    reply = await client.chat.completions.create(
+                        model=MODEL,
+                        messages=[{"role": "user", "content": parts}],  # type: ignore[list-item,misc]
+                        temperature=0,
+                        max_tokens=7000,
+                        extra_body={"skip_special_tokens": False},
+                    )
+                    break
+                except OpenAIError:
+                    await asyncio.sleep(0.5)
+            good += reply.choices[0].finish_reason == "stop"
+
+    clients = [AsyncOpenAI(base_url=one, api_key="none", max_retries=0, timeout=600) for one in urls]
+    await asyncio.gather(*(work(client) for client in clients for _ in range(in_flight)))
+    for client in clients:
+        await client.close()
+    return good
+
+
+def client_main(which: str, urls: Sequence[str], count: int, in_flight: int) -> None:
+    """Run one client in this process and print what it took."""
+    import openai  # noqa: F401  the import is no part of the work
+
+    data = picture()
+    before, started = os.times(), time.perf_counter()
+    good = asyncio.run((ours if which == "ours" else bare)(urls, count, in_flight, data))
+    seconds, after = time.perf_counter() - started, os.times()
+    cpu = after.user + after.system - before.user - before.system
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        json.dumps({"good": good, "pages_s": good / seconds, "cpu_ms": 1000 * cpu / count, "peak_mib": peak})
+    )
+
+
+def run_client(which: str, urls: Sequence[str], count: int, in_flight: int) -> dict[str, float]:
+    words = [
+        sys.executable,
+        __file__,
+        "--client",
+        which,
+        "--pages",
+        str(count),
+        "--in-flight",
+        str(in_flight),
+    ]
+    done = subprocess.run([*words, "--urls", *urls], check=True, capture_output=True, text=True)
+    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    if result["good"] != count:
+        raise SystemExit(f"{which}: {result['good']:.0f} of {count} pages were read well")
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pages", type=int, default=2000)
+    parser.add_argument("--in-flight", type=int, default=128)
+    parser.add_argument(
+        "--many", type=int, default=5000, help="pages of the longer memory run; 200 is the shorter"
+    )
+    parser.add_argument("--client", choices=("ours", "bare"), help=argparse.SUPPRESS)
+    parser.add_argument("--urls", nargs="*", default=[], help=argparse.SUPPRESS)
+    add_options(parser)
+    options = parser.parse_args()
+    if options.client:
+        client_main(options.client, options.urls, options.pages, options.in_flight)
+        return
+    pages, many = (160, 800) if options.quick else (options.pages, options.many)
+    in_flight = min(options.in_flight, 40) if options.quick else options.in_flight
+    tell(measure(pages, many, in_flight), options)
+
+
+def measure(pages: int, many: int, in_flight: int) -> Report:
+    """All runs, the clients in turns."""
+    with servers([1.0]) as urls:
+        one = {which: run_client(which, urls, pages, in_flight) for which in ("bare", "ours")}
+    three = {}
+    for which in ("bare", "ours"):
+        third = pages / one["bare"]["pages_s"] / 2.5 / 3
+        with servers([1.0, 0.5, 1.0], restart_after_s=2 + third, away_s=third / 2) as urls:
+            three[which] = run_client(which, urls, pages, in_flight)
+    with servers([10.0]) as urls:
+        memory = {count: run_client("ours", urls, count, in_flight) for count in (200, many)}
+    grown = memory[many]["peak_mib"] / memory[200]["peak_mib"]
+    ratio, ratio_three = (
+        one["ours"]["pages_s"] / one["bare"]["pages_s"],
+        three["ours"]["pages_s"] / three["bare"]["pages_s"],
+    )
+    rows = [("one server", *_row(one)), ("three, one slow, one restarts", *_row(three))]
+    rows.append(
+        (
+            f"memory at 200 and {many} pages",
+            "",
+            f"{memory[200]['peak_mib']:.0f} MiB",
+            f"{memory[many]['peak_mib']:.0f} MiB",
+            f"{grown:.3f}",
+            "",
+        )
+    )
+    return Report(
+        "ocr_client",
+        f"python benchmarks/ocr_client.py --pages {pages} --many {many} --in-flight {in_flight}",
+        ratio,
+        f"our pages/s over the bare loop's, {pages} pages, {in_flight} in flight to each simulated server",
+        ("run", "bare pages/s", "our pages/s", "ratio", "growth", "our CPU ms/page"),
+        tuple(rows),
+        {
+            "ratio_three": round(ratio_three, 4),
+            "memory_growth": round(grown, 4),
+            "cpu_ms_per_page": round(one["ours"]["cpu_ms"], 2),
+            "bare_cpu_ms_per_page": round(one["bare"]["cpu_ms"], 2),
+            "our_pages_s": round(one["ours"]["pages_s"], 3),
+            "bare_pages_s": round(one["bare"]["pages_s"], 3),
+        },
+    )
+
+
+def _row(run: dict[str, dict[str, float]]) -> tuple[str, str, str, str, str]:
+    ratio = run["ours"]["pages_s"] / run["bare"]["pages_s"]
+    return (
+        f"{run['bare']['pages_s']:.2f}",
+        f"{run['ours']['pages_s']:.2f}",
+        f"{ratio:.3f}",
+        "",
+        f"{run['ours']['cpu_ms']:.1f}",
+    )
+
+
+if __name__ == "__main__":
+    main()
