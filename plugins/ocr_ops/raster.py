@@ -10,15 +10,16 @@ from __future__ import annotations
 import io
 import math
 import threading
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pillow_heif
 import pymupdf
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from ocr_ops.codec import digest_of
 from ocr_ops.errors import UnreadableDocument
@@ -35,7 +36,7 @@ from ocr_ops.model import (
 from ocr_ops.settings import Limits
 from ocr_ops.text_layer import text_layer_of
 
-VERSION = "2"
+VERSION = "3"
 """Part of the step's key: raise it when the same bytes give other pictures or text layers."""
 
 JPEG_QUALITY = 92
@@ -90,10 +91,8 @@ def open_document(source: SourceDocument, data: bytes, limits: Limits) -> Iterat
 
 @contextmanager
 def _pdf(data: bytes, limits: Limits) -> Iterator[Opened]:
-    try:
+    with _decoding("the PDF is damaged and cannot be opened"):
         document = pymupdf.open(stream=data, filetype="pdf")
-    except (pymupdf.FileDataError, RuntimeError, ValueError) as problem:
-        raise UnreadableDocument(ProblemKind.DAMAGED, "the PDF is damaged and cannot be opened") from problem
     with document:
         if document.needs_pass:
             raise UnreadableDocument(
@@ -109,12 +108,11 @@ def _pdf(data: bytes, limits: Limits) -> Iterator[Opened]:
 def _pdf_sheets(document: Any, limits: Limits) -> Iterator[Sheet]:
     for number in range(1, document.page_count + 1):
         try:
-            yield _pdf_sheet(document[number - 1], number, limits)
-        except (RuntimeError, ValueError, pymupdf.mupdf.FzErrorBase) as problem:
-            detail = f"page {number} is damaged and cannot be drawn ({type(problem).__name__})"
-            yield Sheet(
-                number, None, problems=(Problem(Stage.OPEN, ProblemKind.DAMAGED, detail, page=number),)
-            )
+            with _decoding(f"page {number} is damaged and cannot be drawn"):
+                sheet = _pdf_sheet(document[number - 1], number, limits)
+        except UnreadableDocument as problem:
+            sheet = _without_picture(number, problem)
+        yield sheet
 
 
 def _pdf_sheet(page: Any, number: int, limits: Limits) -> Sheet:
@@ -150,20 +148,30 @@ def _grey(pixels: Any) -> Any:
 
 
 def _attachments(document: Any) -> tuple[tuple[Attachment, bytes], ...]:
-    """Files inside the PDF, within bounds; what cannot be read is left out."""
+    """Files inside the PDF, within bounds; what cannot be read or is too large is left out."""
     kept: list[tuple[Attachment, bytes]] = []
-    total = 0
-    for place in range(min(document.embfile_count(), MOST_ATTACHMENTS)):
-        try:
-            name = str(document.embfile_info(place).get("filename") or document.embfile_names()[place])
-            data = bytes(document.embfile_get(place))
-        except (RuntimeError, ValueError, KeyError, pymupdf.mupdf.FzErrorBase):
-            continue
-        total += len(data)
-        if total > MOST_ATTACHED_BYTES:
-            break
-        kept.append((Attachment(name[:200], digest_of(data), len(data)), data))
+    left = MOST_ATTACHED_BYTES
+    with suppress(UnreadableDocument), _decoding("the list of attachments is damaged"):
+        for place in range(min(document.embfile_count(), MOST_ATTACHMENTS)):
+            with suppress(UnreadableDocument), _decoding("the attachment is damaged"):
+                if _attached_bytes(document, place, left) > left:
+                    continue
+                name = str(document.embfile_info(place).get("filename") or document.embfile_names()[place])
+                data = bytes(document.embfile_get(place))
+                left -= len(data)
+                kept.append((Attachment(name[:200], digest_of(data), len(data)), data))
     return tuple(kept)
+
+
+def _attached_bytes(document: Any, place: int, most: int) -> int:
+    """Length of an attachment, counted no further than one byte past `most`.
+
+    A megabyte in the file may unfold to gigabytes, and the length it declares may be a lie: so it is unfolded once
+    without being kept.
+    """
+    xref = document._embfile_info(place, {})
+    stream = pymupdf.mupdf.pdf_open_stream_number(pymupdf._as_pdf_document(document), xref)
+    return int(pymupdf.mupdf.fz_skip(stream, most + 1))
 
 
 # --- pictures ---
@@ -181,47 +189,40 @@ def _own_pixel_limit() -> Iterator[None]:
 
 @contextmanager
 def _picture(data: bytes, media_type: str, limits: Limits) -> Iterator[Opened]:
-    try:
+    with _decoding("the picture is damaged and cannot be opened"):
         image = Image.open(io.BytesIO(data), formats=(_PICTURE_TYPES[media_type],))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as problem:
-        raise UnreadableDocument(
-            ProblemKind.DAMAGED, "the picture is damaged and cannot be opened"
-        ) from problem
-    with image:
         frames = int(getattr(image, "n_frames", 1)) if media_type == "image/tiff" else 1
+    with image:
         _check_pages(frames, limits)
-        _check_pixels(image, limits)
-        first = _frame(image, 0, data, limits)
-        yield Opened(frames, _picture_sheets(image, frames, first, data, limits))
+        if frames == 1:
+            yield Opened(1, iter((_frame(image, 0, data, limits),)))
+        else:
+            yield Opened(frames, _picture_sheets(image, frames, data, limits))
 
 
-def _picture_sheets(
-    image: Image.Image, frames: int, first: Sheet, data: bytes, limits: Limits
-) -> Iterator[Sheet]:
-    yield first
-    for place in range(1, frames):
+def _picture_sheets(image: Image.Image, frames: int, data: bytes, limits: Limits) -> Iterator[Sheet]:
+    for place in range(frames):
         try:
-            image.seek(place)
-            _check_pixels(image, limits)
-            yield _frame(image, place, data, limits)
-        except (UnreadableDocument, OSError, EOFError, ValueError) as problem:
-            detail = f"page {place + 1} cannot be read: {problem}"[:300]
-            yield Sheet(
-                place + 1, None, problems=(Problem(Stage.OPEN, ProblemKind.DAMAGED, detail, page=place + 1),)
-            )
+            sheet = _frame(image, place, data, limits)
+        except UnreadableDocument as problem:
+            sheet = _without_picture(place + 1, problem)
+        yield sheet
 
 
 def _frame(image: Image.Image, place: int, data: bytes, limits: Limits) -> Sheet:
-    try:
+    with _decoding("the picture is damaged: it breaks off or cannot be decoded"):
+        if place:
+            image.seek(place)
+        _check_pixels(image, limits)
         image.load()
-        upright = ImageOps.exif_transpose(image)
-    except (OSError, ValueError, SyntaxError, MemoryError) as problem:
-        raise UnreadableDocument(
-            ProblemKind.DAMAGED, "the picture is damaged: it breaks off or cannot be decoded"
-        ) from problem
+        return _drawn(image, place, data, limits)
+
+
+def _drawn(image: Image.Image, place: int, data: bytes, limits: Limits) -> Sheet:
+    upright = ImageOps.exif_transpose(image)
     plain = _plain(upright)
     scaled = _scaled(plain, limits)
-    untouched = scaled.size == image.size and scaled.mode == image.mode and _upright_already(image)
+    untouched = scaled is upright and _upright_already(image)
     if untouched and image.format in ("JPEG", "PNG") and place == 0:
         picture, media_type = data, f"image/{image.format.lower()}"
     else:
@@ -237,17 +238,26 @@ def _upright_already(image: Image.Image) -> bool:
 
 def _plain(image: Image.Image) -> Image.Image:
     """Grey or RGB with eight bits a channel; transparent parts become paper."""
-    if image.mode in ("L", "RGB"):
+    if image.mode in ("L", "RGB") and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if values.max(initial=0) > 255 else 255.0
-        return Image.fromarray((values * (255.0 / top)).clip(0, 255).astype(np.uint8))
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        deep = int(values.max(initial=0)) > 255
+        return Image.fromarray((values.clip(0, 65535) >> (8 if deep else 0)).astype(np.uint8))
+    if image.mode == "F":
+        return Image.fromarray(_bytes_of(np.nan_to_num(np.asarray(image))))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         inked = image.convert("RGBA")
         paper = Image.new("RGBA", inked.size, "white")
         return Image.alpha_composite(paper, inked).convert("RGB")
     return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _bytes_of(values: Any) -> Any:
+    """Floats as grey values: TIFFs count to 1, to 255 or to 65535, and the largest value tells which."""
+    largest = float(values.max(initial=0))
+    top = next((bound for bound in (1.0, 255.0) if largest <= bound), 65535.0)
+    return (values * np.float32(255.0 / top)).clip(0, 255).astype(np.uint8)
 
 
 def _scaled(image: Image.Image, limits: Limits) -> Image.Image:
@@ -265,7 +275,28 @@ def _encoded(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
-# --- limits ---
+# --- faults and limits ---
+
+
+@contextmanager
+def _decoding(damage: str) -> Iterator[None]:
+    """Whatever a decoder raises on bytes of a stranger means that they are damaged: no list of classes is complete.
+
+    Pillow's warnings about them are not for whoever runs this.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except UnreadableDocument:
+        raise
+    except Exception as problem:
+        raise UnreadableDocument(ProblemKind.DAMAGED, damage) from problem
+
+
+def _without_picture(number: int, fault: UnreadableDocument) -> Sheet:
+    """A page that is counted and cannot be shown."""
+    return Sheet(number, None, problems=(Problem(Stage.OPEN, ProblemKind(fault.kind), fault.detail, number),))
 
 
 def _check_pages(count: int, limits: Limits) -> None:

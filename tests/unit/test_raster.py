@@ -1,15 +1,18 @@
 import io
+import random
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pymupdf
 import pytest
 from PIL import Image
 
-from bad_documents import BAD, ODD_BUT_READABLE, UPRIGHT_PX, good_pdf
+from bad_documents import BAD, ODD_BUT_READABLE, UPRIGHT_PX, good_pdf, pdf_bytes
 from ocr_ops.codec import digest_of
 from ocr_ops.errors import UnreadableDocument
 from ocr_ops.model import Problem, SourceDocument
-from ocr_ops.raster import Sheet, open_document
+from ocr_ops.raster import MOST_ATTACHED_BYTES, Sheet, open_document
 from ocr_ops.settings import Limits
 from ocr_ops.source import find_documents, found, load_source
 
@@ -164,3 +167,134 @@ def test_the_pixel_limit_is_checked_before_anything_is_decoded(tmp_path: Path):
 
     with pytest.raises(UnreadableDocument, match="200 x 200 pixels"):
         sheets(path, Limits(max_page_pixels=39_999))
+
+
+def source_of(data: bytes, media_type: str) -> SourceDocument:
+    return SourceDocument("file:///x", "x", digest_of(data), media_type, len(data))
+
+
+def encoded(picture: Image.Image, form: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, form, **options)
+    return out.getvalue()
+
+
+def folded_zeros(count: int) -> bytes:
+    squeeze, block = zlib.compressobj(6), bytes(1 << 20)
+    return b"".join(squeeze.compress(block) for _ in range(count >> 20)) + squeeze.flush()
+
+
+def pdf_with_attached(*folded: bytes) -> bytes:
+    names = b" ".join(b"(%d.bin) %d 0 R" % (n, 5 + 2 * n) for n in range(len(folded)))
+    files = []
+    for n, body in enumerate(folded):
+        files += [
+            b"<< /Type /Filespec /F (%d.bin) /EF << /F %d 0 R >> >>" % (n, 6 + 2 * n),
+            b"<< /Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream" % (len(body), body),
+        ]
+    return pdf_bytes(
+        [
+            b"<< /Type /Catalog /Pages 2 0 R /Names << /EmbeddedFiles << /Names [%s] >> >> >>" % names,
+            b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 200] /Contents 4 0 R >>",
+            b"<< /Length 0 >>\nstream\n\nendstream",
+            *files,
+        ]
+    )
+
+
+def test_an_attachment_over_the_bound_is_never_unfolded_into_memory(monkeypatch: pytest.MonkeyPatch):
+    data = pdf_with_attached(folded_zeros(MOST_ATTACHED_BYTES + (8 << 20)), zlib.compress(b"<xml/>"))
+    loaded: list[int] = []
+    real = pymupdf.Document.embfile_get
+
+    def noted(document: pymupdf.Document, place: int) -> bytes:
+        loaded.append(place)
+        return real(document, place)
+
+    monkeypatch.setattr(pymupdf.Document, "embfile_get", noted)
+    with open_document(pdf_source(data), data, LIMITS) as opened:
+        kept = [(attached.name, content) for attached, content in opened.attachments]
+
+    assert loaded == [1]
+    assert kept == [("1.bin", b"<xml/>")]
+
+
+def test_a_broken_first_page_of_a_tiff_does_not_lose_the_others():
+    noise = [np.random.default_rng(n).integers(0, 255, (200, 200), np.uint8) for n in range(3)]
+    first, *more = [Image.fromarray(pixels) for pixels in noise]
+    data = bytearray(
+        encoded(first, "TIFF", save_all=True, append_images=more, compression="tiff_adobe_deflate")
+    )
+    data[2000:3000] = b"\xff" * 1000
+
+    with open_document(source_of(bytes(data), "image/tiff"), bytes(data), LIMITS) as opened:
+        pages = list(opened.pages)
+
+    assert opened.page_count == 3
+    assert [page.image is not None for page in pages] == [False, True, True]
+    assert [(problem.kind, problem.page) for problem in pages[0].problems] == [("damaged", 1)]
+
+
+def test_a_page_of_a_tiff_with_too_many_pixels_is_told_as_such():
+    small, large = Image.new("L", (100, 100), 255), Image.new("L", (300, 300), 255)
+    data = encoded(small, "TIFF", save_all=True, append_images=[large])
+
+    with open_document(source_of(data, "image/tiff"), data, Limits(max_page_pixels=20_000)) as opened:
+        pages = list(opened.pages)
+
+    assert [problem.kind for page in pages for problem in page.problems] == ["too_many_pixels"]
+
+
+def test_a_colour_that_stands_for_nothing_becomes_paper():
+    data = encoded(Image.new("RGB", (40, 40), (0, 0, 0)), "PNG", transparency=(0, 0, 0))
+
+    with open_document(source_of(data, "image/png"), data, LIMITS) as opened:
+        (page,) = opened.pages
+
+    assert picture_of(page).convert("L").getpixel((20, 20)) == 255
+
+
+@pytest.mark.parametrize("top", [1.0, 255.0, 65535.0])
+def test_floats_are_grey_values_whatever_they_count_to(top: float):
+    pixels = np.zeros((40, 40), np.float32)
+    pixels[:, 20:] = top
+    data = encoded(Image.fromarray(pixels), "TIFF")
+
+    with open_document(source_of(data, "image/tiff"), data, LIMITS) as opened:
+        (page,) = opened.pages
+
+    picture = picture_of(page)
+    assert (picture.getpixel((5, 20)), picture.getpixel((35, 20))) == (0, 255)
+
+
+FORMS = {
+    "image/png": "PNG",
+    "image/jpeg": "JPEG",
+    "image/tiff": "TIFF",
+    "image/webp": "WEBP",
+    "image/heic": "HEIF",
+    "image/avif": "AVIF",
+}
+
+
+@pytest.mark.parametrize("media_type", sorted(FORMS))
+def test_changed_bytes_are_opened_or_refused_and_nothing_else(media_type: str):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "a camera"
+    whole = encoded(Image.effect_noise((80, 60), 60).convert("RGB"), FORMS[media_type], exif=exif)
+    chance = random.Random(1)
+
+    refused = 0
+    for _ in range(400):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 6)):
+            data[chance.randrange(min(len(data), 300))] = chance.randrange(256)
+        try:
+            with open_document(source_of(bytes(data), media_type), bytes(data), LIMITS) as opened:
+                assert len(list(opened.pages)) == opened.page_count
+        except UnreadableDocument as problem:
+            assert problem.kind in ("damaged", "too_many_pixels", "too_many_pages")
+            refused += 1
+
+    assert refused > 0
