@@ -89,7 +89,8 @@ def test_marks_no_page_prints_are_taken_out(marked: str, plain: str):
 
 
 @pytest.mark.parametrize(
-    "printed", ["#12345", "Invoice No : # BLR_1", "**** **** **** 1234", "*** ENDE ***", "2 * 1,09 * 3", "a | b", "#"]
+    "printed",
+    ["#12345", "Invoice No : # BLR_1", "**** **** **** 1234", "*** ENDE ***", "2 * 1,09 * 3", "a | b", "#"],
 )
 def test_marks_that_a_page_may_print_stay(printed: str):
     assert plain_line(printed) == printed
