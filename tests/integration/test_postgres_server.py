@@ -112,8 +112,10 @@ def test_removing_leaves_nothing_behind(each_way: LocalPostgres):
 
 
 def test_programs_out_of_the_accounts_reach_are_copied(hidden: Path, open_folder: Path):
-    programs = hidden / "pginstall" / "bin"
-    shutil.copytree(wheel_programs().parent, programs.parent, symlinks=True)
+    package = wheel_programs().parent.parent
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(folder, hidden / folder.name, symlinks=True)
+    programs = hidden / package.name / "pginstall" / "bin"
     folder = hidden / "postgres"
     folder.mkdir()
 
@@ -122,7 +124,7 @@ def test_programs_out_of_the_accounts_reach_are_copied(hidden: Path, open_folder
     assert (place.programs != programs) == (os.geteuid() == 0)
     assert (
         subprocess.run(
-            place.command("postgres", "--version"), check=False, capture_output=True, cwd="/"
+            place.command("initdb", "--version"), check=False, capture_output=True, cwd="/"
         ).returncode
         == 0
     )

@@ -173,7 +173,7 @@ def _can(prefix: Sequence[str], folder: Path, programs: Path) -> bool:
 
 def _runs(prefix: Sequence[str], programs: Path) -> bool:
     """Whether the programs can be found and run. Asked from a shell: setpriv itself still has root's right of way."""
-    return _succeeds((*prefix, "/bin/sh", "-c", '"$0" --version', str(programs / "initdb")))
+    return _succeeds((*prefix, "/bin/sh", "-c", '"$0" --version', str(programs / "postgres")))
 
 
 def _succeeds(command: Sequence[str]) -> bool:
