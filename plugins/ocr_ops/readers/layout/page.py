@@ -167,11 +167,11 @@ def _coarse_slope(cells: Sequence[Cell]) -> float:
 
 def _crowding(heights: np.ndarray[tuple[int, ...], np.dtype[np.float64]], bin_height: float) -> float:
     """How much the cells share lines: the mean of squared counts over two offset rulings."""
-    total = 0.0
+    crowding = 0.0
     for offset in (0.0, 0.5):
         places = np.floor(heights / bin_height + offset).astype(np.int64)
-        total += float((np.bincount(places - places.min()) ** 2).sum())
-    return total / len(heights)
+        crowding += float((np.bincount(places - places.min()) ** 2).sum())
+    return crowding / len(heights)
 
 
 def _mid(cell: Cell) -> float:
