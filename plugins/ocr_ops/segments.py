@@ -23,6 +23,8 @@ _CENTRE = re.compile(r"</?center>", re.IGNORECASE)
 _FORMULA = re.compile(r"\\\(([^()\\]*(?:\\[%$&#_][^()\\]*)*)\\\)")
 _ESCAPED = re.compile(r"\\([%$&#_*])")
 _LINE_END = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]")
+MAX_LINES = 10_000
+"""Lines of one block, or of one cell. No page holds so many: what follows is garbage, kept as one last line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,10 @@ def plain_line(line: str) -> str:
 
 def lines_of(text: str) -> list[str]:
     """The printed lines of a text, without a model's marks and without empty ones."""
-    return [plain for line in _LINE_END.split(text) if (plain := plain_line(line))]
+    lines = _LINE_END.split(text, maxsplit=MAX_LINES - 1)
+    if len(lines) == MAX_LINES:
+        lines[-1] = " ".join(lines[-1].split())
+    return [plain for line in lines if (plain := plain_line(line))]
 
 
 def _segments(block: Block) -> Iterator[Segment]:

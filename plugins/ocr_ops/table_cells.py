@@ -23,6 +23,8 @@ from ocr_ops.model import Block, GridBox
 
 MAX_COLUMNS = 256
 """Cells further right are garbage; their text is kept in the last column."""
+MAX_PIECES = 10_000
+"""Cells and loose lines of one table. No page holds so many: what follows is garbage, kept as text of the last piece."""
 
 _TAG = re.compile(
     r"<(/?)(table|thead|tbody|tfoot|caption|colgroup|col|tr|td|th|br|p|div|center|b|i|u|em|strong|span|sub|sup)"
@@ -188,12 +190,26 @@ class _Rows:
         self._col = 0
 
     def _new_loose(self) -> _Open:
+        if self._is_full():
+            return self._overflow()
         self._new_row()
         loose = _Open(self.row, loose=True)
         self.found.append(loose)
         return loose
 
+    def _is_full(self) -> bool:
+        return len(self.found) >= MAX_PIECES
+
+    def _overflow(self) -> _Open:
+        """The last piece, which takes whatever else comes."""
+        last = self.found[-1]
+        last.pieces.append("\n")
+        return last
+
     def _new_cell(self, *, header: bool, attributes: str) -> None:
+        if self._is_full():
+            self._into = self._overflow()
+            return
         if self.row < 0 or (self.found and self.found[-1].row == self.row and self.found[-1].loose):
             self._new_row()
         spans = (

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocr_ops.model import Block, GridBox
-from ocr_ops.segments import Segment, plain_line, segments_of
+from ocr_ops.segments import MAX_LINES, Segment, plain_line, segments_of
 
 BOX = GridBox(100, 200, 500, 240)
 
@@ -108,3 +108,10 @@ def test_any_text_keeps_its_letters_and_its_place(
     assert all(
         0 <= s.box.x1 <= s.box.x2 <= 999 and -1e-6 <= s.box.y1 <= s.box.y2 <= 999 + 1e-6 for s in found
     )
+
+
+def test_more_lines_than_any_page_has_are_kept_as_one():
+    found = segments_of([block("7\n" * (3 * MAX_LINES))])
+
+    assert len(found) == MAX_LINES
+    assert sum(segment.text.count("7") for segment in found) == 3 * MAX_LINES

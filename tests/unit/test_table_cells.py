@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocr_ops.model import Block, GridBox
-from ocr_ops.table_cells import Cell, LooseLine, cells_of, table_pieces, table_without_cells
+from ocr_ops.table_cells import MAX_PIECES, Cell, LooseLine, cells_of, table_pieces, table_without_cells
 
 BOX = GridBox(0, 100, 800, 200)
 
@@ -134,3 +134,17 @@ def test_any_markup_keeps_its_words_inside_the_box(pieces: list[str]):
 
     assert sum(p.text.count("abc") for p in found) == text.count("abc")
     assert all(0 <= p.box.x1 <= p.box.x2 <= 800 and 100 <= p.box.y1 <= p.box.y2 <= 200.000001 for p in found)
+
+
+@pytest.mark.parametrize(
+    "piece", ["<td>7", "<tr><td>7", "</td>7<tr>", "|7", "| 7\n", "<td rowspan=9999 colspan=256>7<tr>"]
+)
+def test_more_cells_than_any_page_has_are_kept_as_text_of_the_last(piece: str):
+    count = 3 * MAX_PIECES
+
+    pieces = table_pieces(
+        table("| a |\n|---|\n" + piece * count if "|" in piece else "<td>a</td>" + piece * count)
+    )
+
+    assert len(pieces) <= MAX_PIECES
+    assert sum(one.text.count("7") for one in pieces) == count
