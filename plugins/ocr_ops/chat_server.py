@@ -113,35 +113,36 @@ class ChatServer:
         self._is_local = parts.hostname in ("localhost", "127.0.0.1", "::1")
         self.name = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
-    async def chat(self, body: Mapping[str, Any], *, timeout_s: float) -> Completion:
-        """Ask for one completion; a cancelled call closes its connection, which stops the server's work on it.
+    async def chat(self, body: Mapping[str, Any] | bytes, *, timeout_s: float) -> Completion:
+        """Ask for one completion, with a body or with the JSON of one.
 
+        A cancelled call closes its connection, which stops the server's work on it.
         Raises `ModelRefused`, `ModelBusy` or `ModelUnreachable`.
         """
         started = time.perf_counter()
-        text = await self._send("POST", "/chat/completions", body, timeout_s)
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        text = await self._send("POST", "/chat/completions", content, timeout_s)
         return _completion(text, self.name, time.perf_counter() - started)
 
     async def chat_aloud(
-        self, body: Mapping[str, Any], on_text: Callable[[str], None], *, timeout_s: float
+        self, body: bytes, on_text: Callable[[str], None], *, timeout_s: float
     ) -> Completion:
-        """The same as `chat`, but `on_text` hears every piece of the reply as the model writes it."""
+        """The same, but `on_text` hears every piece of the reply as the model writes it; `body` asks for a stream."""
         import httpx2
-        from openai import OpenAIError
+        from openai import AsyncStream, OpenAIError
+        from openai.types.chat import ChatCompletionChunk
 
         started = time.perf_counter()
         heard = _Heard(on_text)
         try:
             async with asyncio.timeout(timeout_s):
-                stream = await self._session().client.chat.completions.create(
-                    model=body["model"],
-                    messages=body["messages"],
+                stream = await self._session().client.post(
+                    "/chat/completions",
+                    cast_to=ChatCompletionChunk,
+                    content=body,
+                    options={"timeout": timeout_s},
                     stream=True,
-                    stream_options={"include_usage": True},
-                    extra_body={
-                        name: value for name, value in body.items() if name not in ("model", "messages")
-                    },
-                    timeout=timeout_s,
+                    stream_cls=AsyncStream[ChatCompletionChunk],
                 )
                 async with stream:
                     async for chunk in stream:
@@ -209,7 +210,7 @@ class ChatServer:
             version = ""
         return About(models, version)
 
-    async def _send(self, method: str, path: str, body: Mapping[str, Any] | None, timeout_s: float) -> str:
+    async def _send(self, method: str, path: str, content: bytes | None, timeout_s: float) -> str:
         # importing openai takes most of a second, which who never meets a model server need not wait for
         import httpx2
         from openai import OpenAIError
@@ -220,7 +221,7 @@ class ChatServer:
             if method == "GET":
                 response = await client.get(path, cast_to=httpx2.Response, options=options)
             else:
-                response = await client.post(path, cast_to=httpx2.Response, body=body, options=options)
+                response = await client.post(path, cast_to=httpx2.Response, content=content, options=options)
             return response.text
         except (OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, ValueError) as problem:
             raise fault_of(problem, self.name, self._api_key) from problem

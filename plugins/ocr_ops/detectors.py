@@ -48,9 +48,14 @@ def reply_problems(raw: RawPage, blocks: Sequence[Block], has_ink: bool) -> tupl
     found: list[tuple[ProblemKind, str]] = []
     if raw.reply_format is not ReplyFormat.LINES:
         found += _generated_problems(raw, blocks)
-    if has_ink and not blocks and not raw.text.strip(" \n\t[]"):
+    if has_ink and says_nothing(raw, blocks):
         found.append((ProblemKind.NO_TEXT, "nothing was read on a page that is not blank"))
     return tuple(Problem(Stage.READ, kind, detail, page=raw.page) for kind, detail in found)
+
+
+def says_nothing(raw: RawPage, blocks: Sequence[Block]) -> bool:
+    """Whether a reply has neither blocks nor any text without a place."""
+    return not blocks and not raw.text.strip(" \n\t[]")
 
 
 def repeats_at_end(text: str) -> int:
@@ -58,9 +63,13 @@ def repeats_at_end(text: str) -> int:
 
     Only the last `TAIL_CHARS` characters are looked at, and only a repetition of some length counts.
     """
-    tail = text.rstrip()[-TAIL_CHARS:][::-1]
+    tail = text.rstrip()[-TAIL_CHARS:]
+    # what repeats so long has its last characters once more, one round before
+    last = tail[-LEAST_REPEATED_CHARS // LEAST_REPEATS :]
+    if tail.find(last) >= len(tail) - len(last):
+        return 1
     most = 1
-    for period, shared in enumerate(_shared_with_start(tail)):
+    for period, shared in enumerate(_shared_with_start(tail[::-1])):
         length = period + shared
         if period and length >= LEAST_REPEATED_CHARS and length // period >= LEAST_REPEATS:
             most = max(most, length // period)

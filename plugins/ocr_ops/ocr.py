@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from ocr_ops import parts
-from ocr_ops.detectors import CURABLE, TOO_MUCH, reply_problems
+from ocr_ops.detectors import CURABLE, TOO_MUCH, reply_problems, says_nothing
 from ocr_ops.engines import Engine
 from ocr_ops.errors import OcrOpsError, TerminalError, UnreadableDocument
 from ocr_ops.geometry import from_area
@@ -97,7 +97,7 @@ async def read_pages(
 ) -> list[ReadPage]:
     """Read pages, at most `in_flight` at once and no picture fetched earlier than needed; one out for each one in.
 
-    `keep` stores an attempt and `keep_picture` a picture that had to be turned upright; both return its digest.
+    `keep` stores an attempt, in a thread, and `keep_picture` a picture that had to be turned upright; both return its digest.
     `on_page` hears of every finished page, with the digest of the picture that came in, as soon as it is done.
     With `collect` off the list stays empty and only `on_page` hears of pages, so that memory does not grow with them.
     Raises the world's `TerminalError` or `TransientError` after stopping all other pages.
@@ -271,10 +271,11 @@ async def _climb(sheet: _Sheet, area: PixelBox, page: PageImage, picture: bytes)
     while True:
         if page is not sheet.page:
             raw = replace(raw, area=area)
-        sheet.attempts.append(desk.keep(raw))
+        # in a thread, since a store waits for its disk
+        sheet.attempts.append(await asyncio.to_thread(desk.keep, raw))
         tried += 1
         parsed = parse_reply(raw)
-        problems = reply_problems(raw, parsed.blocks, await _ink(parsed.blocks, picture))
+        problems = reply_problems(raw, parsed.blocks, await _ink(raw, parsed.blocks, picture))
         curable = any(problem.kind in CURABLE for problem in problems)
         if not curable or tried >= desk.tries or not isinstance(desk.engine, RetryingEngine):
             return _Reading(_on_page(parsed, raw, sheet.page.size), problems, raw.turn)
@@ -292,8 +293,9 @@ def _on_page(parsed: Parsed, raw: RawPage, size: PixelSize) -> Parsed:
     return replace(parsed, blocks=tuple(moved))
 
 
-async def _ink(blocks: Sequence[Block], picture: bytes) -> bool:
-    return bool(blocks) or await asyncio.to_thread(has_ink, picture)
+async def _ink(raw: RawPage, blocks: Sequence[Block], picture: bytes) -> bool:
+    """Whether the picture has ink, looked at only where that matters."""
+    return not says_nothing(raw, blocks) or await asyncio.to_thread(has_ink, picture)
 
 
 async def _upright(desk: _Desk, page: PageImage, picture: bytes, degrees: int) -> PageImage:

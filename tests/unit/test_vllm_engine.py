@@ -17,7 +17,7 @@ import fake_model_server as fake
 from fake_model_server import STALL, FakeModelServer, reply
 from ocr_ops.chat_server import ChatServer
 from ocr_ops.detectors import reply_problems
-from ocr_ops.engines.fleet import Fleet
+from ocr_ops.engines.fleet import Fleet, Member
 from ocr_ops.engines.tiles import DEEPSEEK_OCR, DEEPSEEK_OCR_2, Tiling, expected_tokens, tiling_of
 from ocr_ops.engines.vllm import VllmEngine
 from ocr_ops.errors import ModelBusy, ModelRefused, ModelUnreachable, TransientError
@@ -542,10 +542,29 @@ def test_server_with_a_long_queue_is_given_less() -> None:
     with FakeModelServer([reply(GOOD, delay_s=0.03)], load=load) as server:
         read(engine(server.url, in_flight=24, look_every_s=0.02), [page(n) for n in range(1, 150)])
     looks = [seen for seen in server.others if seen.path == "/metrics"]
-    late = server.running_at[len(server.running_at) // 2 :]
 
     assert len(looks) >= 3 and len(server.chats) == 149
-    assert server.most_running >= 24 and sum(late) / len(late) < 20
+
+
+def test_one_long_queue_means_nothing_and_a_second_takes_a_quarter() -> None:
+    member = Member(ChatServer("http://127.0.0.1:9/v1"), 24, 24.0, 24.0, outstanding=24)
+    rooms = []
+    for load in (ServerLoad(4, 20), ServerLoad(24, 0), ServerLoad(4, 20), ServerLoad(4, 20)):
+        member.sees(load)
+        rooms.append(member.room)
+
+    assert rooms == [24, 24, 24, 18]
+
+
+def test_only_a_reply_after_its_rest_gives_a_server_everything_back() -> None:
+    member = Member(ChatServer("http://127.0.0.1:9/v1"), 64, 64.0, 64.0)
+    member.failed(ModelUnreachable("away"), now=10.0, rest_s=1.0)
+    rooms = [member.room]
+    for now in (10.1, member.resting_until):
+        member.answered(now)
+        rooms.append(member.room)
+
+    assert rooms == [1, 1, 64]
 
 
 def test_server_that_tells_no_load_is_soon_not_asked_for_it() -> None:

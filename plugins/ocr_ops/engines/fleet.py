@@ -1,9 +1,9 @@
 """Which of several equal servers gets the next request: the one with least to do, and none that is resting.
 
-A server that fails rests for a while, twice as long each time, and comes back with one request at a time, or with a
-quarter of its usual ones where it says itself that it is well. A server
-that is full is given fewer requests at once, then slowly more; so is one whose own count of waiting requests shows that it
-has more than it needs. Before a server that was away gets a request, it is asked whether it is well.
+A server that fails rests for a while, twice as long each time up to a few seconds. Before it gets a request again it is
+asked whether it is well; then it gets one request, or a quarter of its usual ones where it said that it is well, and after
+the first reply as many as before. A server that is full is given fewer requests at once, then slowly more; so is one
+whose own count of waiting requests shows that it has more than it needs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from ocr_ops.errors import ModelBusy, ModelUnreachable, TerminalError, Transient
 from ocr_ops.model_faults import ServerBusy
 from ocr_ops.server_load import ServerLoad
 
-LONGEST_REST_S = 30.0
+LONGEST_REST_S = 4.0
+"""Short: asking after a server's health costs nothing, and a GPU that is back should not stand idle."""
 LOOK_EVERY_S = 3.0
 """Between two looks at what a server says of its own load, while it has requests of ours."""
 MOST_BLIND_LOOKS = 2
@@ -47,9 +48,16 @@ class Member:
         """Whether it may get one more request."""
         return self.resting_until <= now and self.outstanding < int(self.room)
 
-    def answered(self) -> None:
-        """Note a reply: trust grows quickly up to where it last was full, slowly beyond."""
-        self.failures, self.resting_until, self.last_fault = 0, 0.0, None
+    def answered(self, now: float) -> None:
+        """Note a reply: trust grows quickly up to where it last was full, slowly beyond.
+
+        A reply that comes while the server rests was asked for before the fault and proves nothing.
+        """
+        if now < self.resting_until:
+            return
+        if isinstance(self.last_fault, ModelUnreachable):
+            self.room = max(self.room, self.slow_from)
+        self.failures, self.last_fault = 0, None
         step = 1.0 if self.room < self.slow_from else 1.0 / self.room
         self.room = min(float(self.in_flight), self.room + step)
 
@@ -115,10 +123,10 @@ class Fleet:
             member.failed(fault, _now(), self._rest_s)
             raise
         except TerminalError:
-            member.answered()
+            member.answered(_now())
             raise
         else:
-            member.answered()
+            member.answered(_now())
         finally:
             self._release(member)
 
