@@ -12,7 +12,7 @@ import math
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ from ocr_ops.model import (
     SourceDocument,
     Stage,
 )
+from ocr_ops.pdf_attachments import attachments_of
 from ocr_ops.settings import Limits
 from ocr_ops.text_layer import text_layer_of
 
@@ -43,7 +44,6 @@ JPEG_QUALITY = 92
 GREY_TOLERANCE = 12
 """Largest difference of colour channels (0..255) at which a page counts as grey."""
 POINTS_PER_INCH = 72.0
-MOST_ATTACHMENTS, MOST_ATTACHED_BYTES = 20, 50_000_000
 
 _PICTURE_TYPES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/tiff": "TIFF", "image/webp": "WEBP", "image/heic": "HEIF", "image/avif": "AVIF"}  # fmt: skip
 
@@ -102,7 +102,7 @@ def _pdf(data: bytes, limits: Limits) -> Iterator[Opened]:
         if count == 0:
             raise UnreadableDocument(ProblemKind.DAMAGED, "the PDF is damaged: it has no readable page")
         _check_pages(count, limits)
-        yield Opened(count, _pdf_sheets(document, limits), _attachments(document))
+        yield Opened(count, _pdf_sheets(document, limits), attachments_of(document))
 
 
 def _pdf_sheets(document: Any, limits: Limits) -> Iterator[Sheet]:
@@ -145,33 +145,6 @@ def _grey(pixels: Any) -> Any:
     spread = brightest - np.minimum(np.minimum(red, green), blue)
     is_grey = int(spread.max(initial=0)) <= GREY_TOLERANCE
     return np.ascontiguousarray(pixels[:, :, 1]) if is_grey else pixels
-
-
-def _attachments(document: Any) -> tuple[tuple[Attachment, bytes], ...]:
-    """Files inside the PDF, within bounds; what cannot be read or is too large is left out."""
-    kept: list[tuple[Attachment, bytes]] = []
-    left = MOST_ATTACHED_BYTES
-    with suppress(UnreadableDocument), _decoding("the list of attachments is damaged"):
-        for place in range(min(document.embfile_count(), MOST_ATTACHMENTS)):
-            with suppress(UnreadableDocument), _decoding("the attachment is damaged"):
-                if _attached_bytes(document, place, left) > left:
-                    continue
-                name = str(document.embfile_info(place).get("filename") or document.embfile_names()[place])
-                data = bytes(document.embfile_get(place))
-                left -= len(data)
-                kept.append((Attachment(name[:200], digest_of(data), len(data)), data))
-    return tuple(kept)
-
-
-def _attached_bytes(document: Any, place: int, most: int) -> int:
-    """Length of an attachment, counted no further than one byte past `most`.
-
-    A megabyte in the file may unfold to gigabytes, and the length it declares may be a lie: so it is unfolded once
-    without being kept.
-    """
-    xref = document._embfile_info(place, {})
-    stream = pymupdf.mupdf.pdf_open_stream_number(pymupdf._as_pdf_document(document), xref)
-    return int(pymupdf.mupdf.fz_skip(stream, most + 1))
 
 
 # --- pictures ---

@@ -12,7 +12,8 @@ from bad_documents import BAD, ODD_BUT_READABLE, UPRIGHT_PX, good_pdf, pdf_bytes
 from ocr_ops.codec import digest_of
 from ocr_ops.errors import UnreadableDocument
 from ocr_ops.model import Problem, SourceDocument
-from ocr_ops.raster import MOST_ATTACHED_BYTES, Sheet, open_document
+from ocr_ops.pdf_attachments import MOST_ATTACHED_BYTES
+from ocr_ops.raster import Sheet, open_document
 from ocr_ops.settings import Limits
 from ocr_ops.source import find_documents, found, load_source
 
@@ -206,17 +207,17 @@ def pdf_with_attached(*folded: bytes) -> bytes:
 def test_an_attachment_over_the_bound_is_never_unfolded_into_memory(monkeypatch: pytest.MonkeyPatch):
     data = pdf_with_attached(folded_zeros(MOST_ATTACHED_BYTES + (8 << 20)), zlib.compress(b"<xml/>"))
     loaded: list[int] = []
-    real = pymupdf.Document.embfile_get
+    real = pymupdf.Document.xref_stream
 
-    def noted(document: pymupdf.Document, place: int) -> bytes:
-        loaded.append(place)
-        return real(document, place)
+    def noted(document: pymupdf.Document, xref: int) -> bytes:
+        loaded.append(xref)
+        return real(document, xref)
 
-    monkeypatch.setattr(pymupdf.Document, "embfile_get", noted)
+    monkeypatch.setattr(pymupdf.Document, "xref_stream", noted)
     with open_document(pdf_source(data), data, LIMITS) as opened:
         kept = [(attached.name, content) for attached, content in opened.attachments]
 
-    assert loaded == [1]
+    assert loaded == [8]
     assert kept == [("1.bin", b"<xml/>")]
 
 
