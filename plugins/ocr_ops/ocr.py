@@ -42,7 +42,7 @@ from ocr_ops.model_faults import PictureRefused
 from ocr_ops.part_pictures import gaps_of, part_pictures
 
 TRIES = 3
-"""Replies asked for per page before it is left with its problems."""
+"""Replies asked for per page, or part of a long page, before it is left with its problems; its halves share as many."""
 INK_SIDE_PX = 512
 INK_CONTRAST = 32
 LEAST_INK = 0.0001
@@ -98,6 +98,8 @@ async def read_pages(
     """Read pages, at most `in_flight` at once and no picture fetched earlier than needed; one out for each one in.
 
     `keep` stores an attempt, in a thread, and `keep_picture` a picture that had to be turned upright; both return its digest.
+    `tries` bounds the replies asked for: so many for a page, or for each part of a long one, and as many again for its
+    two halves together (none for halves when it is 1).
     `on_page` hears of every finished page, with the digest of the picture that came in, as soon as it is done.
     With `collect` off the list stays empty and only `on_page` hears of pages, so that memory does not grow with them.
     Raises the world's `TerminalError` or `TransientError` after stopping all other pages.
@@ -229,30 +231,34 @@ async def _read_sheet(sheet: _Sheet) -> _Reading:
     return await _read_parts(sheet, parts.long_parts(size, gaps))
 
 
-async def _read_area(
-    sheet: _Sheet, area: PixelBox, page: PageImage, picture: bytes, *, may_cut: bool = True
-) -> _Reading:
+async def _read_area(sheet: _Sheet, area: PixelBox, page: PageImage, picture: bytes) -> _Reading:
     """Read an area, shown as `picture`; if its reply stays too long or goes in circles, read its halves instead."""
-    reading = await _climb(sheet, area, page, picture)
+    reading = await _climb(sheet, area, page, picture, sheet.desk.tries)
     too_much = any(problem.kind in TOO_MUCH for problem in reading.problems)
-    if not (too_much and may_cut and math.isfinite(sheet.longest_ratio)):
+    if not too_much or sheet.desk.tries < 2 or not math.isfinite(sheet.longest_ratio):
         return reading
     gaps = await asyncio.to_thread(gaps_of, sheet.picture)
     areas = parts.halves(area, gaps)
-    return await _read_parts(sheet, areas, may_cut=False) if len(areas) > 1 else reading
+    return await _read_parts(sheet, areas, halves=True) if len(areas) > 1 else reading
 
 
-async def _read_parts(sheet: _Sheet, areas: Sequence[PixelBox], *, may_cut: bool = True) -> _Reading:
-    """Read parts, top to bottom, and put together what they say."""
+async def _read_parts(sheet: _Sheet, areas: Sequence[PixelBox], *, halves: bool = False) -> _Reading:
+    """Read parts, top to bottom, and put together what they say; `halves` share the tries of one page."""
     page = sheet.page
     blocks: tuple[Block, ...] = ()
     stray: list[str] = []
     problems: list[Problem] = []
     lonely = disputed = 0
+    before = len(sheet.attempts)
     shown = await asyncio.to_thread(part_pictures, page, sheet.picture, areas)
     for place, (area, (part, picture)) in enumerate(zip(areas, shown, strict=True)):
         sheet.desk.keep_picture(picture)
-        reading = await _read_area(sheet, area, part, picture, may_cut=may_cut)
+        if halves:
+            waiting = len(areas) - 1 - place
+            tries = sheet.desk.tries - (len(sheet.attempts) - before) - waiting
+            reading = await _climb(sheet, area, part, picture, tries)
+        else:
+            reading = await _read_area(sheet, area, part, picture)
         stray += reading.parsed.stray
         problems += [problem for problem in reading.problems if problem not in problems]
         last = areas[place - 1].y2 if place else area.y1
@@ -265,7 +271,7 @@ async def _read_parts(sheet: _Sheet, areas: Sequence[PixelBox], *, may_cut: bool
     return _Reading(Parsed(blocks, tuple(stray)), tuple(problems))
 
 
-async def _climb(sheet: _Sheet, area: PixelBox, page: PageImage, picture: bytes) -> _Reading:
+async def _climb(sheet: _Sheet, area: PixelBox, page: PageImage, picture: bytes, tries: int) -> _Reading:
     desk, tried = sheet.desk, 0
     raw = await desk.engine.read(page, picture)
     while True:
@@ -277,7 +283,7 @@ async def _climb(sheet: _Sheet, area: PixelBox, page: PageImage, picture: bytes)
         parsed = parse_reply(raw)
         problems = reply_problems(raw, parsed.blocks, await _ink(raw, parsed.blocks, picture))
         curable = any(problem.kind in CURABLE for problem in problems)
-        if not curable or tried >= desk.tries or not isinstance(desk.engine, RetryingEngine):
+        if not curable or tried >= tries or not isinstance(desk.engine, RetryingEngine):
             return _Reading(_on_page(parsed, raw, sheet.page.size), problems, raw.turn)
         raw = await desk.engine.read_again(page, picture, attempt=tried, problems=problems)
 

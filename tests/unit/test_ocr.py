@@ -429,6 +429,28 @@ def test_halves_that_are_too_long_as_well_leave_the_page_with_its_problem() -> N
     assert kinds(read) == [ProblemKind.CUT_OFF] and read.blocks
 
 
+@pytest.mark.parametrize(("tries", "whole", "halves"), [(1, 1, 0), (2, 2, 2), (3, 3, 3), (4, 4, 4)])
+def test_halves_share_as_many_tries_as_the_page_had(tries: int, whole: int, halves: int) -> None:
+    data, _, _ = bars(600, 900, 45)
+    store = Store()
+
+    [read] = ledger(BarReader(most_bars=5), [page(1, data)], store, tries=tries)
+
+    shown = [store.raws[digest].area for digest in read.attempts]
+    assert (shown.count(None), len(shown) - shown.count(None)) == (whole, halves)
+    assert kinds(read) == [ProblemKind.CUT_OFF]
+    assert len({area for area in shown if area}) == min(2, halves)
+
+
+@pytest.mark.parametrize(("tries", "replies"), [(1, 4), (2, 4 * 4), (3, 4 * 6)])
+def test_every_part_of_a_long_page_that_stays_bad_costs_no_more_than_a_page(tries: int, replies: int) -> None:
+    data, _, _ = bars(300, 3300, 110)
+
+    [read] = ledger(BarReader(most_bars=1), [page(1, data)], tries=tries)
+
+    assert len(read.attempts) == replies and ProblemKind.CUT_OFF in kinds(read)
+
+
 def test_engine_that_must_not_be_shown_parts_is_not() -> None:
     data, words, _ = bars(300, 3300, 110)
     engine = BarReader(most_bars=60)
