@@ -281,11 +281,10 @@ def _completion(text: str, server: str, seconds: float) -> Completion:
     try:
         reply = json.loads(text)
         choice = reply["choices"][0]
-        content = choice["message"].get("content")
         usage = reply.get("usage") or {}
         return Completion(
-            text=content if isinstance(content, str) else "",
-            finish_reason=str(choice.get("finish_reason") or "none"),
+            text=_said(choice["message"]),
+            finish_reason=_ending(choice.get("finish_reason")),
             model=str(reply.get("model") or ""),
             prompt_tokens=int(usage.get("prompt_tokens") or 0),
             completion_tokens=int(usage.get("completion_tokens") or 0),
@@ -295,6 +294,18 @@ def _completion(text: str, server: str, seconds: float) -> Completion:
         raise ServerFailed(
             f"{server} answered with something that is not a chat completion", 200
         ) from problem
+
+
+def _said(message: Any) -> str:
+    """The words of a message, or what it hands to the tool that it was asked to use."""
+    calls = message.get("tool_calls")
+    content = calls[0]["function"]["arguments"] if calls else message.get("content")
+    return content if isinstance(content, str) else ""
+
+
+def _ending(reason: object) -> str:
+    """Why a reply ended; one that ends in the use of a tool is as whole as any other."""
+    return "stop" if reason == "tool_calls" else str(reason or "none")
 
 
 def _models(text: str) -> tuple[tuple[str, int], ...]:
