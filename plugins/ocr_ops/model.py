@@ -86,6 +86,9 @@ class ProblemKind(StrEnum):
     UNCONFIRMED = "unconfirmed"
     READERS_DISAGREE = "readers_disagree"
     RULE_FAILED = "rule_failed"
+    BAD_XML = "bad_xml"
+    XML_DISAGREES = "xml_disagrees"
+    NOT_IN_PICTURE = "not_in_picture"
     SCHEMA = "schema"
     MODEL_REPLY = "model_reply"
 
@@ -137,14 +140,24 @@ class PixelBox:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file inside a document or beside it, kept but not yet read."""
+
+    name: str
+    digest: Digest
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class SourceDocument:
-    """A file as it was found. `uri` is where, `digest` is what."""
+    """A file as it was found. `uri` is where, `digest` is what; `beside` is what lies beside it and belongs to it."""
 
     uri: str
     name: str
     digest: Digest
     media_type: str
     size_bytes: int
+    beside: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,15 +257,6 @@ class ReadPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file inside a PDF, kept but not yet read."""
-
-    name: str
-    digest: Digest
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class Reading:
     """One reader's value for one field.
 
@@ -270,12 +274,13 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What one reader proposes for a document."""
+    """What one reader proposes for a document. `profile`: the e-invoice's syntax and guideline id, where it read one."""
 
     reader: str
     version: str
     readings: tuple[Reading, ...]
     problems: tuple[Problem, ...] = ()
+    profile: str = ""
 
 
 class Match(StrEnum):
@@ -290,13 +295,17 @@ class Match(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where on paper a field's value stands, found by alignment and never by a model's claim."""
+    """Where on paper a field's value stands, found by alignment and never by a model's claim.
+
+    `probability` in 0..1 that the value is right, as calibrated on labelled documents; None where nothing was calibrated.
+    """
 
     field: str
     match: Match
     page: int | None = None
     blocks: tuple[str, ...] = ()
     raw: str = ""
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

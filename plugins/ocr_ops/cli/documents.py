@@ -72,8 +72,8 @@ def process(
       ocr-ops process samples
       ocr-ops process scan.jpg --doc-type receipt --jsonl -
     """
-    shop = _workshop(ocr, llm)
-    order = _order(doc_type, ocr)
+    shop = make_workshop(ocr, llm)
+    order = make_order(doc_type, ocr)
     with _output(jsonl) as file:
         _walk(shop, order, paths, lambda outcome: _write(file, outcome), quiet=jsonl == Path("-"))
 
@@ -94,8 +94,8 @@ def ingest(
     Example:
       ocr-ops ingest ~/receipts --doc-type receipt
     """
-    shop = _workshop(ocr, llm, database=True)
-    order = replace(_order(doc_type, ocr), reprocess=reprocess)
+    shop = make_workshop(ocr, llm, database=True)
+    order = replace(make_order(doc_type, ocr), reprocess=reprocess)
     run_id = f"cli-{uuid.uuid4()}"
     migrate(shop.settings.database_url)
     with Warehouse(shop.settings.database_url) as warehouse:
@@ -107,7 +107,8 @@ def ingest(
     ERR.print("try: [bold]psql \"$(ocr-ops db url --psql)\" -c 'select * from marts.documents'[/bold]")
 
 
-def _workshop(ocr: OcrEngine | None, llm: LlmProvider | None, *, database: bool = False) -> Workshop:
+def make_workshop(ocr: OcrEngine | None, llm: LlmProvider | None, *, database: bool = False) -> Workshop:
+    """What the steps need, from the environment and the command line."""
     env = dict(os.environ)
     env |= {"OCR_OPS_OCR_ENGINE": ocr} if ocr else {}
     env |= {"OCR_OPS_LLM_PROVIDER": llm} if llm else {}
@@ -115,7 +116,8 @@ def _workshop(ocr: OcrEngine | None, llm: LlmProvider | None, *, database: bool 
     return Workshop.from_settings(settings)
 
 
-def _order(doc_type: str, ocr: OcrEngine | None) -> Order:
+def make_order(doc_type: str, ocr: OcrEngine | None) -> Order:
+    """What the command line asked for; UnknownSchema for a document type that does not exist."""
     if doc_type != AUTO:
         load_schema(doc_type)
     return Order(doc_type=doc_type, engine=ocr)

@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from ocr_ops.cli import audit, database, doctor, documents, reading, stack
+from ocr_ops.cli import audit, database, doctor, documents, evaluate, reading, stack
 from ocr_ops.cli.console import ERR
 from ocr_ops.errors import OcrOpsError, SettingsError, TransientError, UnknownSchema
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.command("process")(documents.process)
 app.command("ingest")(documents.ingest)
 app.command("ocr")(reading.read_file)
+app.command("eval")(evaluate.evaluate_datasets)
 app.add_typer(database.app, name="db")
 app.add_typer(audit.app, name="audit")
 app.command("doctor")(doctor.doctor)

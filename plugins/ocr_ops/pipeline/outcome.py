@@ -41,25 +41,27 @@ def _outcome(shop: Workshop, journey: Journey) -> Outcome:
         uri=journey.uri,
         name=journey.name,
         digest=journey.source.digest if journey.source else None,
-        status=_status(journey, record),
+        status=status_of(journey, record),
         doc_type=record.doc_type if record else None,
         media_type=journey.source.media_type if journey.source else None,
         size_bytes=journey.size_bytes,
         pages=pages,
         record=record,
-        problems=_problems(journey, record),
+        problems=problems_of(journey, record),
         artifacts=artifacts,
         timings=journey.timings,
     )
 
 
-def _status(journey: Journey, record: Record | None) -> Status:
+def status_of(journey: Journey, record: Record | None) -> Status:
+    """What became of a document at the end of its way."""
     if journey.status is not None or record is None:
         return journey.status or Status.QUARANTINED
     return Status.NEEDS_REVIEW if journey.problems else record.status
 
 
-def _problems(journey: Journey, record: Record | None) -> tuple[Problem, ...]:
+def problems_of(journey: Journey, record: Record | None) -> tuple[Problem, ...]:
+    """Everything found on its way, then what the judge found."""
     return (*journey.problems, *(record.problems if record else ()))
 
 
