@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 FOLDER ?= samples
 STAMP := .venv/.installed
-.PHONY: help setup demo up down status test test-fast lint fix lock bench clean
+.PHONY: help setup demo up down worker status test test-fast lint fix lock bench clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ up: $(STAMP)  ## Start the Airflow UI, scheduler, DAG processor and triggerer on
 
 down: $(STAMP)  ## Stop what `make up` and `make demo` started, Postgres included
 	@$(BIN)/ocr-ops down
+
+worker:  ## On a GPU host, without Docker: one OCR server a GPU (MODEL=... GPUS=0,1 PORT=8000), in .venv-worker
+	@scripts/worker.sh
 
 test: $(STAMP)  ## All tests, with branch coverage (no internet, GPU or Docker needed)
 	@$(BIN)/pytest --cov --cov-report=term -q
