@@ -13,7 +13,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ import pymupdf
 from PIL import Image, ImageOps
 
 from ocr_ops.codec import digest_of
+from ocr_ops.einvoice import BadXml, read_einvoice
+from ocr_ops.einvoice.drawing import drawn
 from ocr_ops.errors import UnreadableDocument
 from ocr_ops.model import (
     Attachment,
@@ -37,7 +39,7 @@ from ocr_ops.pdf_attachments import attachments_of
 from ocr_ops.settings import Limits
 from ocr_ops.text_layer import text_layer_of
 
-VERSION = "3"
+VERSION = "4"
 """Part of the step's key: raise it when the same bytes give other pictures or text layers."""
 
 JPEG_QUALITY = 92
@@ -81,9 +83,24 @@ def open_document(source: SourceDocument, data: bytes, limits: Limits) -> Iterat
         if source.media_type == "application/pdf":
             with _pdf(data, limits) as opened:
                 yield opened
+        elif source.media_type == "application/xml":
+            with _pdf(_drawn_einvoice(data), limits) as opened:
+                itself = (Attachment(source.name, source.digest, len(data)), data)
+                yield replace(opened, attachments=(itself,))
         else:
             with _own_pixel_limit(), _picture(data, source.media_type, limits) as opened:
                 yield opened
+
+
+def _drawn_einvoice(data: bytes) -> bytes:
+    """An e-invoice without a page, as the PDF that shows a person what it states."""
+    try:
+        einvoice = read_einvoice(data)
+    except BadXml as problem:
+        raise UnreadableDocument(ProblemKind.DAMAGED, f"the e-invoice was not read: {problem}") from problem
+    if einvoice is None:
+        raise UnreadableDocument(ProblemKind.UNSUPPORTED_TYPE, "it holds XML that is no e-invoice")
+    return drawn(einvoice)
 
 
 # --- PDF ---

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from ocr_ops.codec import digest_of
+from ocr_ops.einvoice import looks_like_einvoice
 from ocr_ops.errors import ForbiddenFolder, TerminalError, UnreadableDocument
 from ocr_ops.model import ProblemKind, SourceDocument
 from ocr_ops.settings import Limits
@@ -29,7 +30,10 @@ READABLE = {
     "image/heic": (".heic", ".heif"),
     "image/avif": (".avif",),
 }
-"""Media types that `raster` opens, with their usual extensions."""
+"""Media types of pages that `raster` opens, with their usual extensions."""
+
+XML = "application/xml"
+"""`raster` opens it where it is an e-invoice."""
 
 _READABLE_SUFFIXES = frozenset(suffix for suffixes in READABLE.values() for suffix in suffixes)
 _DOCUMENT_SUFFIXES = _READABLE_SUFFIXES | {
@@ -141,9 +145,23 @@ def load_source(file: FoundFile, limits: Limits) -> tuple[SourceDocument, bytes]
     if len(data) > limits.max_bytes:
         raise UnreadableDocument(ProblemKind.TOO_LARGE, _too_large(len(data), limits))
     media_type = sniff(data)
-    if media_type not in READABLE:
+    if media_type not in READABLE and not (media_type == XML and looks_like_einvoice(data)):
         raise _no_document(file, media_type)
     return SourceDocument(file.path.as_uri(), file.name, digest_of(data), media_type, len(data)), data
+
+
+def einvoice_beside(file: FoundFile, limits: Limits) -> tuple[str, bytes] | None:
+    """Name and bytes of the e-invoice that lies beside a PDF or a picture under the same name, None where none does."""
+    if file.fault or file.path.suffix.lower() not in _READABLE_SUFFIXES:
+        return None
+    beside = next((path for end in (".xml", ".XML") if (path := file.path.with_suffix(end)).is_file()), None)
+    if beside is None:
+        return None
+    try:
+        source, data = load_source(_found(beside, beside.parent), limits)
+    except UnreadableDocument:
+        return None  # it is listed by itself, with its own fault
+    return (source.name, data) if source.media_type == XML else None
 
 
 def sniff(data: bytes) -> str:
@@ -159,7 +177,7 @@ def sniff(data: bytes) -> str:
         return _boxed_type(data)
     if b"%PDF-" in data[:_PDF_WITHIN]:
         return "application/pdf"
-    return _text_type(data[:_PDF_WITHIN])
+    return XML if looks_like_einvoice(data) else _text_type(data[:_PDF_WITHIN])
 
 
 def _boxed_type(data: bytes) -> str:
@@ -178,7 +196,7 @@ def _text_type(head: bytes) -> str:
     if start.startswith(b"<svg") or (start.startswith(b"<?xml") and b"<svg" in start):
         return "image/svg+xml"
     if start.startswith(b"<?xml"):
-        return "application/xml"
+        return XML
     return "application/octet-stream" if b"\x00" in head else "text/plain"
 
 
@@ -199,7 +217,7 @@ def _no_document(file: FoundFile, media_type: str) -> UnreadableDocument:
     suffix, words = file.path.suffix.lower(), _WORDS.get(media_type, "something unknown")
     if suffix in _READABLE_SUFFIXES:
         return UnreadableDocument(ProblemKind.WRONG_EXTENSION, f"it is named {suffix} but holds {words}")
-    readable = "PDF, PNG, JPEG, TIFF, WebP, HEIC and AVIF"
+    readable = "PDF, PNG, JPEG, TIFF, WebP, HEIC, AVIF and e-invoices in XML"
     return UnreadableDocument(ProblemKind.UNSUPPORTED_TYPE, f"it holds {words}; {readable} can be read")
 
 

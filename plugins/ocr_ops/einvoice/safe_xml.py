@@ -22,7 +22,9 @@ _ROOTS = (
     ("CreditNote", "urn:oasis:names:specification:ubl:schema:xsd:CreditNote-"),
 )
 _ROOT_TAG = re.compile(
-    rb"<(?:[A-Za-z_][\w.-]{0,40}:)?(CrossIndustryInvoice|CrossIndustryDocument|Invoice|CreditNote)[\s>]"
+    rb"\A(?:\s*+(?:<\?.*?\?>|<!--.*?-->))*+\s*+"
+    rb"<(?:[A-Za-z_][\w.-]{0,40}:)?(?:CrossIndustryInvoice|CrossIndustryDocument|Invoice|CreditNote)[\s>]",
+    re.DOTALL,
 )
 
 
@@ -56,8 +58,7 @@ def einvoice_root(root: etree._Element) -> str | None:
 
 def looks_like_einvoice(head: bytes) -> bool:
     """Whether the first bytes of a file open like an e-invoice; reading it decides."""
-    start = head[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
-    return start.startswith(b"<") and _ROOT_TAG.search(start) is not None
+    return _ROOT_TAG.match(head[:_HEAD].removeprefix(b"\xef\xbb\xbf")) is not None
 
 
 def nodes_at(node: etree._Element, path: str) -> Iterator[etree._Element]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ocr_ops import source
 from ocr_ops.codec import digest_of
 from ocr_ops.errors import UnreadableDocument
-from ocr_ops.model import Digest, Problem, ProblemKind, SourceDocument, Stage
+from ocr_ops.model import Attachment, Digest, Problem, ProblemKind, SourceDocument, Stage
 from ocr_ops.pipeline.journey import Journey
 from ocr_ops.pipeline.workshop import Workshop
 from ocr_ops.rows import uri_key
@@ -33,7 +33,14 @@ def _documents_of(shop: Workshop, folder: Path) -> Iterator[Journey]:
     roots = tuple(Path(root) for root in shop.settings.allowed_roots)
     found = source.find_documents(folder, allowed_roots=roots)
     stable, still_written = source.wait_until_stable(found, quiet_s=QUIET_S)
-    yield from (_journey(shop, file) for file in stable)
+    with_xml = {file.path: beside for file in stable if (beside := _beside(shop, file)) is not None}
+    claimed = {path.with_suffix(".xml") for path in with_xml}
+    for file in stable:
+        if file.path.with_suffix(file.path.suffix.lower()) not in claimed:
+            journey, beside = _journey(shop, file), with_xml.get(file.path, ())
+            yield (
+                replace(journey, source=replace(journey.source, beside=beside)) if journey.source else journey
+            )
     for file in still_written:
         waiting = Problem(
             Stage.FIND,
@@ -41,6 +48,15 @@ def _documents_of(shop: Workshop, folder: Path) -> Iterator[Journey]:
             "the file is still being written; it is left for the next run",
         )
         yield Journey(file.path.as_uri(), file.name, file.size_bytes).quarantined(waiting)
+
+
+def _beside(shop: Workshop, file: source.FoundFile) -> tuple[Attachment, ...] | None:
+    """The e-invoice beside a document, kept; it belongs to that document and is none by itself."""
+    found = source.einvoice_beside(file, shop.settings.limits)
+    if found is None:
+        return None
+    name, data = found
+    return (Attachment(name, shop.store.put(data), len(data)),)
 
 
 def unknown(warehouse: Warehouse, journeys: Sequence[Journey]) -> list[Journey]:

@@ -33,11 +33,12 @@ from ocr_ops.model import (
     Status,
 )
 from ocr_ops.model_faults import RequestRefused
+from ocr_ops.pipeline import einvoices
 from ocr_ops.pipeline.export import picture_name
 from ocr_ops.pipeline.journey import AUTO, Extracted, Journey, Opened, OpenedPage, Order, Rendered
 from ocr_ops.pipeline.workshop import Event, Workshop
 from ocr_ops.readers import doc_type as doc_types
-from ocr_ops.readers import layout
+from ocr_ops.readers import einvoice, layout
 from ocr_ops.readers.llm import LlmReader, LlmResult
 from ocr_ops.schemas import doc_types as known_types
 from ocr_ops.schemas import load_schema
@@ -84,7 +85,8 @@ async def open_document(shop: Workshop, journey: Journey) -> Journey:
     """Bytes -> pictures of pages and what the file itself says. Keeps the source, pictures and attachments."""
     found = _source(journey)
     limits = to_plain(shop.settings.limits)
-    key = step_key("open", source=found.digest, version=raster.VERSION, limits=limits)
+    beside = [one.digest for one in found.beside]
+    key = step_key("open", source=found.digest, beside=beside, version=raster.VERSION, limits=limits)
     digest = shop.store.find(key)
     if digest is None:
         # decoding keeps a core busy: in a thread, so that pages of other documents are read meanwhile
@@ -120,7 +122,7 @@ def _open(shop: Workshop, found: SourceDocument) -> Opened:
                 pages.append(OpenedPage(sheet.image, layer))
         for _, content in document.attachments:
             shop.store.put(content)
-        attachments = tuple(attached for attached, _ in document.attachments)
+        attachments = (*(attached for attached, _ in document.attachments), *found.beside)
     if not pages:
         raise UnreadableDocument(ProblemKind.DAMAGED, "no page of the document can be drawn")
     return Opened(tuple(pages), attachments, tuple(problems))
@@ -249,10 +251,11 @@ def _picture_src(page: ReadPage) -> str:
 async def extract_fields(shop: Workshop, llm: LlmReader | None, order: Order, journey: Journey) -> Journey:
     """Blocks and a schema -> one candidate a reader."""
     pages = load_pages(shop, journey)
-    schema = _schema_for(shop, order, pages)
+    schema = _schema_for(shop, order, pages, journey)
     key = step_key(
         "extract",
         read=journey.need("read"),
+        einvoice=einvoice.VERSION,
         schema=schema.fingerprint,
         layout=layout.VERSION,
         llm=dict(llm.identity) if llm else {},
@@ -262,6 +265,7 @@ async def extract_fields(shop: Workshop, llm: LlmReader | None, order: Order, jo
         proposed = layout.read_layout(pages, schema)
         corrected, refused = await _corrected(llm, pages, schema, proposed) if llm else (None, False)
         found = [proposed, *([corrected.candidate] if corrected else [])]
+        found = einvoices.in_order_of_trust(journey, found, einvoices.read_stated(shop, journey, schema))
         candidates = tuple(shop.store.put(to_json(candidate)) for candidate in found)
         attempts = tuple(
             shop.store.put(to_json(attempt)) for attempt in (corrected.attempts if corrected else ())
@@ -285,10 +289,13 @@ async def _corrected(
         return LlmResult(Candidate("llm", "refused", (), (problem,)), ()), True
 
 
-def _schema_for(shop: Workshop, order: Order, pages: ReadPages) -> Schema:
+def _schema_for(shop: Workshop, order: Order, pages: ReadPages, journey: Journey) -> Schema:
     if order.doc_type != AUTO:
         return load_schema(order.doc_type, folder=shop.schema_folder)
-    schemas = tuple(load_schema(name, folder=shop.schema_folder) for name in known_types(shop.schema_folder))
+    names = known_types(shop.schema_folder)
+    if einvoice.DOC_TYPE in names and einvoices.einvoice_files(shop, journey):
+        return load_schema(einvoice.DOC_TYPE, folder=shop.schema_folder)
+    schemas = tuple(load_schema(name, folder=shop.schema_folder) for name in names)
     return doc_types.choose(pages, schemas)
 
 
