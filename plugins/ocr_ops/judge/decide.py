@@ -15,6 +15,7 @@ from typing import Any
 from ocr_ops.grammar.dates import find_dates
 from ocr_ops.judge.evidence import CODES, NUMBERS, Paper, find_evidence, paper_of, places_of, squeezed
 from ocr_ops.judge.rules import check_rules
+from ocr_ops.judge.stated import READER, is_zero, stated_doubts
 from ocr_ops.model import (
     Candidate,
     Evidence,
@@ -32,7 +33,7 @@ from ocr_ops.model import (
     Status,
 )
 
-VERSION = "2"
+VERSION = "3"
 """Part of the step's key: change it with any change of judgement."""
 
 SURE_READING = 0.7
@@ -67,6 +68,7 @@ def judge(schema: Schema, candidates: Sequence[Candidate], pages: Sequence[ReadP
     rules = check_rules(schema, values)
     problems += _page_problems(pages)
     problems += [problem for candidate in candidates for problem in candidate.problems]
+    problems += stated_doubts(schema, candidates, paper, same_value)
     problems += _missing(schema, values)
     problems += _broken_rules(schema, rules)
     problems += _untrusted(schema, chosen, rules, paper)
@@ -111,7 +113,7 @@ def _choose(
     for path, readings in by_path.items():
         one = _settle(specs[path], readings, paper)
         if one is None:
-            problems += _not_on_page(specs[path])
+            problems += _not_on_page(specs[path], readings)
         else:
             chosen[path] = one
     chosen.update(_choose_rows(specs, candidates, paper))
@@ -140,7 +142,8 @@ def _settle(spec: FieldSpec, readings: list[tuple[str, Reading]], paper: Paper) 
 def _chosen(agreeing: Sequence[tuple[str, Reading, Evidence]]) -> Chosen:
     """One value and all who proposed it; in the words of whoever was surest."""
     best = max((reading for _, reading, _ in agreeing), key=lambda reading: reading.score)
-    return Chosen(best, agreeing[0][2], tuple(reader for reader, _, _ in agreeing))
+    placed = next((evidence for _, reading, evidence in agreeing if reading.blocks), agreeing[0][2])
+    return Chosen(best, placed, tuple(reader for reader, _, _ in agreeing))
 
 
 def _settled_by_arithmetic(schema: Schema, chosen: dict[str, Chosen]) -> dict[str, Chosen]:
@@ -209,8 +212,9 @@ def _missing(schema: Schema, values: dict[str, str]) -> list[Problem]:
     ]
 
 
-def _not_on_page(spec: FieldSpec) -> list[Problem]:
-    if not (spec.required or spec.critical):
+def _not_on_page(spec: FieldSpec, readings: Sequence[tuple[str, Reading]]) -> list[Problem]:
+    stated_nothing = all(reader == READER and is_zero(spec, reading.value) for reader, reading in readings)
+    if not (spec.required or spec.critical) or stated_nothing:
         return []
     return [
         _problem(

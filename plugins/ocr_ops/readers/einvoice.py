@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 
 from ocr_ops.einvoice import BadXml, EInvoice, is_einvoice_name, looks_like_einvoice, read_einvoice
 from ocr_ops.judge.decide import same_value
+from ocr_ops.judge.stated import READER
 from ocr_ops.model import Candidate, Problem, ProblemKind, Reading, Schema, Stage
 
-READER = "einvoice"
 VERSION = "1"
 """Part of the step's key: change it when the same XML gives another candidate."""
 
