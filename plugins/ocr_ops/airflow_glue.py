@@ -161,6 +161,8 @@ _CONNECTIONS: dict[str, Any] = {
         "OCR_OPS_LLM_URL": _base_url(c),
         "OCR_OPS_LLM_API_KEY": c.password,
         "OCR_OPS_LLM_MODEL": c.extra_dejson.get("model", ""),
+        "OCR_OPS_LLM_PROVIDER": c.extra_dejson.get("provider", ""),
+        "OCR_OPS_LLM_REGION": c.extra_dejson.get("region", ""),
     },
     "ocr_ops_warehouse": lambda c: {
         "OCR_OPS_DATABASE_URL": c.get_uri().replace("postgres://", "postgresql+psycopg://")

@@ -33,6 +33,8 @@ _CONTEXT = (
     "exceed_context",
     "max_model_len",
     "prompt is too long",
+    "input is too long",
+    "too many input tokens",
 )
 
 
@@ -99,6 +101,11 @@ def complaint_of(body: object, secret: str = "") -> str:
     return text[:LONGEST_COMPLAINT]
 
 
+def speaks_of_context(words: str) -> bool:
+    """Whether a complaint is about a request longer than the model's context."""
+    return any(sign in words.lower() for sign in _CONTEXT)
+
+
 def _status_fault(problem: APIStatusError, server: str, complaint: str) -> OcrOpsError:
     status, words = problem.status_code, f"{complaint} {problem.code or ''}".lower()
     message = f"{server} answered {status}: {complaint}" if complaint else f"{server} answered {status}"
@@ -110,7 +117,7 @@ def _status_fault(problem: APIStatusError, server: str, complaint: str) -> OcrOp
         return RequestRefused(message, status, complaint)
     if status == 408 or status >= 500:
         return ServerFailed(message, status, complaint)
-    if status == 413 or any(sign in words for sign in _CONTEXT):
+    if status == 413 or speaks_of_context(words):
         return ContextExceeded(message, status, complaint)
     return RequestRefused(message, status, complaint)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ class LlmProvider(StrEnum):
 
     NONE = "none"
     OPENAI = "openai"
+    """Any OpenAI-compatible endpoint."""
+    BEDROCK = "bedrock"
+    """AWS Bedrock's Converse interface."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +60,27 @@ class Settings:
     ocr_in_flight: int = 16
     """Requests in flight to the OCR servers from one task."""
     llm_provider: LlmProvider = LlmProvider.NONE
-    """`none` or `openai` (any OpenAI-compatible endpoint); setting only a URL means `openai`."""
+    """`none`, `openai` (any OpenAI-compatible endpoint) or `bedrock`; setting only a URL means `openai`."""
     llm_url: str = ""
-    """Base URL of the LLM endpoint, ending in /v1."""
+    """Base URL of the LLM endpoint, ending in /v1; for Bedrock an endpoint of one's own, or empty."""
     llm_model: str = ""
-    """Model name at the LLM endpoint; empty: the first one the server lists."""
+    """Model name at the LLM endpoint, empty: the first one the server lists. For Bedrock a model id or profile ARN."""
+    llm_region: str = ""
+    """AWS region for Bedrock; empty: what boto3 finds in its own configuration."""
     llm_api_key: str = field(default="", repr=False)
     """Key for the LLM endpoint."""
     llm_timeout_s: int = 120
     """Seconds to wait for one LLM reply."""
+    llm_pictures: bool = False
+    """Show the LLM the pages' pictures too; for models that see."""
+    llm_token_budget: int = 0
+    """Most tokens one run may spend on the LLM; a run stops before it is passed. Unset: no bound."""
+    llm_cost_budget: Decimal = Decimal(0)
+    """Most money one run may spend on the LLM, in the currency of the prices. Unset: no bound."""
+    llm_price_in: Decimal = Decimal(0)
+    """Price of a million prompt tokens."""
+    llm_price_out: Decimal = Decimal(0)
+    """Price of a million reply tokens."""
     database_url: str = field(default="", repr=False)
     """SQLAlchemy URL of the warehouse; empty: the embedded server under `var/`."""
     audit_uri: str = "file://var/audit"
@@ -134,6 +150,12 @@ def _contradictions(settings: Settings) -> list[str]:
         wrong.append(
             "OCR_OPS_LLM_PROVIDER=openai needs OCR_OPS_LLM_URL, for instance http://localhost:11434/v1"
         )
+    if settings.llm_provider is LlmProvider.BEDROCK and not settings.llm_model:
+        wrong.append(
+            "OCR_OPS_LLM_PROVIDER=bedrock needs OCR_OPS_LLM_MODEL, a model id or an inference profile's ARN"
+        )
+    if settings.llm_cost_budget and not (settings.llm_price_in or settings.llm_price_out):
+        wrong.append("OCR_OPS_LLM_COST_BUDGET needs OCR_OPS_LLM_PRICE_IN and OCR_OPS_LLM_PRICE_OUT")
     return wrong
 
 
@@ -142,6 +164,32 @@ def _positive(text: str) -> int:
     if number < 1:
         raise ValueError(text)
     return number
+
+
+def _switch(text: str) -> bool:
+    known = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
+    if text.lower() not in known:
+        raise ValueError(text)
+    return known[text.lower()]
+
+
+def _money(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation as problem:
+        raise ValueError(text) from problem
+    if not amount.is_finite() or amount < 0:
+        raise ValueError(text)
+    return amount
 
 
 def _urls(text: str) -> tuple[str, ...]:
@@ -158,12 +206,16 @@ def _tuple(text: str) -> tuple[str, ...]:
 _CONVERTERS: dict[str, Callable[[str], Any]] = {
     "OcrEngine": OcrEngine,
     "LlmProvider": LlmProvider,
+    "Decimal": _money,
+    "bool": _switch,
     "int": _positive,
     "tuple[str, ...]": _tuple,
 }
 _EXPECTED = {
     "OcrEngine": "one of: embedded, vllm",
-    "LlmProvider": "one of: none, openai",
+    "LlmProvider": "one of: none, openai, bedrock",
+    "Decimal": "an amount such as 2.50",
+    "bool": "true or false",
     "int": "a whole number above 0",
     "tuple[str, ...]": "a comma-separated list of http(s) URLs",
 }

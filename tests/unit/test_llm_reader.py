@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 import fake_model_server as fake
 from fake_model_server import STALL, Entry, FakeModelServer, reply
-from ocr_ops.codec import from_json, to_json
+from ocr_ops.codec import digest_of, from_json, to_json
 from ocr_ops.errors import ModelBusy, ModelRefused, ModelUnreachable
 from ocr_ops.model import (
     Block,
@@ -35,6 +36,9 @@ from ocr_ops.readers.llm_answer import (
     proposed_values,
     request_schema,
 )
+from ocr_ops.readers.llm_openai import OpenAiPeer
+from ocr_ops.readers.llm_peer import Picture
+from ocr_ops.readers.llm_purse import Budget, BudgetSpent, Purse
 from ocr_ops.schemas import load_schema, violations
 
 RECEIPT = load_schema("receipt")
@@ -66,12 +70,24 @@ PAGES = (read_page(1, "BOOK TA-K", "25/12/2018", "TOTAL 9.00"),)
 
 
 def correct(
-    server: FakeModelServer, *, pages: Sequence[ReadPage] = PAGES, documents: int = 1, **options: Any
+    server: FakeModelServer,
+    *,
+    pages: Sequence[ReadPage] = PAGES,
+    pictures: Sequence[Picture] = (),
+    documents: int = 1,
+    **options: Any,
 ) -> list[LlmResult]:
     async def go() -> list[LlmResult]:
-        reader = LlmReader(server.url, **{"backoff_s": 0.01, "timeout_s": 5.0, **options})
+        served = {name: options.pop(name) for name in ("model", "api_key", "timeout_s") if name in options}
+        peer = OpenAiPeer(
+            server.url,
+            **{"timeout_s": 5.0, **served},
+            tries=options.pop("transport_tries", 4),
+            backoff_s=0.01,
+        )
+        reader = LlmReader(peer, **options)
         try:
-            return [await reader.read(pages, RECEIPT, PROPOSED) for _ in range(documents)]
+            return [await reader.read(pages, RECEIPT, PROPOSED, pictures) for _ in range(documents)]
         finally:
             await reader.close()
 
@@ -84,7 +100,7 @@ def values(result: LlmResult) -> dict[str, str]:
 
 def forms(server: FakeModelServer) -> list[str]:
     def form(body: dict[str, Any]) -> str:
-        given = body.get("response_format", {"type": "plain"})
+        given = body.get("response_format", {"type": "tool_call" if "tools" in body else "plain"})
         return str(given["type"]) + ("+schema" if "schema" in given else "")
 
     return [form(seen.body) for seen in server.chats]
@@ -156,7 +172,8 @@ def test_server_that_lists_no_model_is_a_matter_of_settings() -> None:
     [
         (["json_schema"], ["json_schema"]),
         (["json_object"], ["json_schema", "json_object+schema"]),
-        ([], ["json_schema", "json_object+schema", "json_object", "plain"]),
+        (["tool_call"], ["json_schema", "json_object+schema", "tool_call"]),
+        ([], ["json_schema", "json_object+schema", "tool_call", "json_object", "plain"]),
     ],
 )
 def test_server_that_knows_less_is_asked_for_less_and_remembered(
@@ -174,14 +191,114 @@ def test_server_that_knows_less_is_asked_for_less_and_remembered(
 
 def test_server_that_refuses_only_the_schema_beside_json_object_gets_it_without() -> None:
     def strict(body: dict[str, Any]) -> fake.Answer:
-        if body["response_format"]["type"] == "json_schema" or "schema" in body["response_format"]:
-            return fake.refusal(400, "Unknown parameter: 'response_format.schema'.")
+        if "tools" in body or "schema" in str(body["response_format"]):
+            return fake.refusal(400, "Unknown parameter.")
         return reply(json.dumps(GOOD))
 
     with FakeModelServer([strict]) as server:
         correct(server)
 
-    assert forms(server) == ["json_schema", "json_object+schema", "json_object"]
+    assert forms(server) == ["json_schema", "json_object+schema", "tool_call", "json_object"]
+
+
+def test_what_is_handed_to_a_tool_is_the_answer() -> None:
+    def only_tools(body: dict[str, Any]) -> fake.Answer:
+        if "tools" not in body:
+            return fake.refusal(400, "response_format is not supported")
+        assert body["tool_choice"]["function"]["name"] == body["tools"][0]["function"]["name"]
+        assert body["tools"][0]["function"]["parameters"] == request_schema(RECEIPT)
+        return fake.tool_call(json.dumps(GOOD))
+
+    with FakeModelServer([only_tools]) as server:
+        [result] = correct(server)
+
+    assert values(result)["/total"] == "9.00"
+    assert result.attempts[0].form == "tool_call"
+
+
+def test_a_schema_that_is_too_large_is_asked_for_in_parts() -> None:
+    def only_what_was_asked(body: dict[str, Any]) -> fake.Answer:
+        names = body["response_format"]["json_schema"]["schema"]["properties"]
+        return reply(json.dumps({name: GOOD.get(name) for name in names}))
+
+    with FakeModelServer([only_what_was_asked]) as server:
+        [result] = correct(server, max_schema_chars=600)
+
+    asked = [seen.body["response_format"]["json_schema"]["schema"] for seen in server.chats]
+    assert len(asked) > 2
+    assert [name for part in asked for name in part["properties"]] == list(RECEIPT.document["properties"])
+    assert all(part["required"] == list(part["properties"]) for part in asked)
+    assert values(result) == {"/merchant_name": "BOOK TA-K", "/date": "2018-12-25", "/total": "9.00"}
+    assert [len(result.attempts), result.candidate.problems] == [len(asked), ()]
+
+
+def test_a_part_that_stays_bad_costs_only_itself() -> None:
+    def half_broken(body: dict[str, Any]) -> fake.Answer:
+        names = body["response_format"]["json_schema"]["schema"]["properties"]
+        good = {name: GOOD.get(name) for name in names}
+        return reply("nonsense" if "total" in names else json.dumps(good))
+
+    with FakeModelServer([half_broken]) as server:
+        [result] = correct(server, max_schema_chars=600)
+
+    assert values(result) == {"/merchant_name": "BOOK TA-K", "/date": "2018-12-25"}
+    [problem] = result.candidate.problems
+    assert "no usable answer" in problem.detail
+
+
+def test_pictures_go_before_the_words_and_are_kept_by_digest() -> None:
+    picture = Picture("image/jpeg", b"page one")
+
+    with FakeModelServer([reply(json.dumps(GOOD))]) as server:
+        [result] = correct(server, pictures=[picture])
+
+    [system, user] = server.chats[0].body["messages"]
+    assert isinstance(system["content"], str)
+    assert [part["type"] for part in user["content"]] == ["image_url", "text"]
+    assert user["content"][0]["image_url"]["url"] == "data:image/jpeg;base64,cGFnZSBvbmU="
+    assert result.attempts[0].pictures == (digest_of(b"page one"),)
+
+
+def test_a_run_stops_before_it_passes_its_budget_of_tokens() -> None:
+    purse = Purse(Budget(tokens=20_000))
+
+    with FakeModelServer([reply(json.dumps(GOOD), prompt_tokens=900)]) as server, pytest.raises(BudgetSpent):
+        correct(server, documents=100, purse=purse, max_tokens=500)
+
+    assert 3 < len(server.chats) < 20
+    assert purse.tokens == sum(900 + len(json.dumps(GOOD)) // 4 + 1 for _ in server.chats) <= 20_000
+
+
+def test_a_run_stops_before_it_passes_its_budget_of_money() -> None:
+    purse = Purse(Budget(cost=Decimal("0.05"), price_in=Decimal(3), price_out=Decimal(15)))
+
+    with (
+        FakeModelServer([reply(json.dumps(GOOD), prompt_tokens=1000)]) as server,
+        pytest.raises(BudgetSpent, match="OCR_OPS_LLM_COST_BUDGET"),
+    ):
+        correct(server, documents=100, purse=purse, max_tokens=500)
+
+    assert len(server.chats) > 2
+    assert Decimal("0.01") < purse.cost <= Decimal("0.05")
+
+
+def test_what_a_server_refused_costs_nothing() -> None:
+    purse = Purse(Budget(tokens=1_000_000))
+
+    with FakeModelServer([fake.forbidden()]) as server, pytest.raises(ModelRefused):
+        correct(server, purse=purse)
+
+    assert purse.tokens == 0
+
+
+@given(st.integers(1, 50), st.integers(1, 50), st.integers(1, 10**6))
+def test_shares_of_a_budget_never_add_up_to_more(part: int, of: int, tokens: int) -> None:
+    whole = Budget(tokens=max(tokens, of), cost=Decimal(tokens))
+
+    share = whole.share(part, of)
+
+    assert share.tokens * of <= whole.tokens * max(part, of)
+    assert share.cost <= whole.cost and share.tokens > 0
 
 
 @pytest.mark.parametrize(
@@ -304,8 +421,8 @@ def test_value_that_stays_wrong_is_dropped_and_the_others_are_kept() -> None:
         (fake.garbage(), ModelUnreachable, 2),
         (fake.half_json(), ModelUnreachable, 2),
         (STALL, ModelUnreachable, 2),
-        (fake.engine_dead(), ModelUnreachable, 3 + 2),
-        (fake.refusal(400, "no"), ModelRefused, 4),
+        (fake.engine_dead(), ModelUnreachable, 4 + 2),
+        (fake.refusal(400, "no"), ModelRefused, 5),
     ],
 )
 def test_broken_world_is_raised(answer: fake.Answer, error: type[Exception], requests: int) -> None:

@@ -168,6 +168,8 @@ def _ocr_servers(settings: Settings) -> Check:
 def _llm(settings: Settings) -> Check:
     if settings.llm_provider is LlmProvider.NONE:
         return Check("LLM", True, "not configured (OCR_OPS_LLM_URL); the layout reader stands alone")
+    if settings.llm_provider is LlmProvider.BEDROCK:
+        return _bedrock(settings)
     models = _models(settings.llm_url, settings.llm_api_key)
     fine = bool(models) and (not settings.llm_model or settings.llm_model in models)
     return Check(
@@ -175,6 +177,18 @@ def _llm(settings: Settings) -> Check:
         fine,
         f"{settings.llm_url}: {', '.join(models[:5])}",
         "set OCR_OPS_LLM_MODEL to one of the models it serves",
+    )
+
+
+def _bedrock(settings: Settings) -> Check:
+    """Whether there are credentials and a region; asking the model would cost money."""
+    import boto3
+
+    session = boto3.Session(region_name=settings.llm_region or None)
+    fine = bool(session.get_credentials() and session.region_name)
+    seen = f"Bedrock: {settings.llm_model} in {session.region_name or 'no region'}, {'with' if fine else 'without'} credentials"
+    return Check(
+        "LLM", fine, seen, "give boto3 credentials (environment, profile or role) and set OCR_OPS_LLM_REGION"
     )
 
 

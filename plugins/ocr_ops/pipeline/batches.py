@@ -53,7 +53,9 @@ def plan(
             warehouse.finish_run(run_id, finished_at=now())
     news = f"{len(fresh)} new of {len(journeys)} documents"
     shop.report(Event(Stage.FIND, folder.name, len(fresh), len(journeys), news))
-    return [shop.store.put(to_json(Batch(order, part))) for part in _parts(fresh, order.batch_size)]
+    return [
+        shop.store.put(to_json(Batch(order, part, len(fresh)))) for part in _parts(fresh, order.batch_size)
+    ]
 
 
 def read_batch(shop: Workshop, batch: str) -> str:
@@ -141,8 +143,9 @@ Forward = Callable[[Workshop, Order, Sequence[Journey]], Coroutine[Any, Any, lis
 
 def _forward(shop: Workshop, digest: str, step: Forward) -> str:
     batch = _fetch(shop, digest)
+    shop = shop.for_part(len(batch.documents), batch.of)
     documents = asyncio.run(step(shop, batch.order, batch.documents))
-    return shop.store.put(to_json(Batch(batch.order, tuple(documents))))
+    return shop.store.put(to_json(replace(batch, documents=tuple(documents))))
 
 
 def _seen(journey: Journey) -> SourceDocument:

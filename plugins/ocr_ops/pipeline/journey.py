@@ -67,6 +67,8 @@ class Batch:
 
     order: Order
     documents: tuple[Journey, ...]
+    of: int = 0
+    """Documents of the whole run; 0 where that is not known, and the batch counts as all of it."""
 
 
 @dataclass(frozen=True, slots=True)

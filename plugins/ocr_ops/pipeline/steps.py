@@ -38,7 +38,7 @@ from ocr_ops.pipeline.export import picture_name
 from ocr_ops.pipeline.journey import AUTO, Extracted, Journey, Opened, OpenedPage, Order, Rendered
 from ocr_ops.pipeline.workshop import Event, Workshop
 from ocr_ops.readers import doc_type as doc_types
-from ocr_ops.readers import einvoice, layout
+from ocr_ops.readers import einvoice, layout, llm_pictures
 from ocr_ops.readers.llm import LlmReader, LlmResult
 from ocr_ops.schemas import doc_types as known_types
 from ocr_ops.schemas import load_schema
@@ -263,7 +263,7 @@ async def extract_fields(shop: Workshop, llm: LlmReader | None, order: Order, jo
     digest = shop.store.find(key)
     if digest is None:
         proposed = layout.read_layout(pages, schema)
-        corrected, refused = await _corrected(llm, pages, schema, proposed) if llm else (None, False)
+        corrected, refused = await _corrected(shop, llm, pages, schema, proposed) if llm else (None, False)
         found = [proposed, *([corrected.candidate] if corrected else [])]
         found = einvoices.in_order_of_trust(journey, found, einvoices.read_stated(shop, journey, schema))
         candidates = tuple(shop.store.put(to_json(candidate)) for candidate in found)
@@ -276,11 +276,13 @@ async def extract_fields(shop: Workshop, llm: LlmReader | None, order: Order, jo
 
 
 async def _corrected(
-    llm: LlmReader, pages: ReadPages, schema: Schema, proposed: Candidate
+    shop: Workshop, llm: LlmReader, pages: ReadPages, schema: Schema, proposed: Candidate
 ) -> tuple[LlmResult, bool]:
     """What the LLM makes of a candidate, and whether its server refused this very request, which another run may send."""
+    seen = pages[: llm_pictures.MOST_PAGES] if llm.sees_pictures else ()
+    pictures = [llm_pictures.shown(shop.store.get(page.image.digest)) for page in seen]
     try:
-        return await llm.read(pages, schema, proposed), False
+        return await llm.read(pages, schema, proposed, pictures), False
     except RequestRefused as refusal:
         if refusal.status not in _REFUSED_REQUEST:
             raise

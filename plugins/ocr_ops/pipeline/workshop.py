@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ocr_ops.audit import AuditStore
 from ocr_ops.engines import Engine
 from ocr_ops.model import Digest, Stage
 from ocr_ops.readers.llm import LlmReader
+from ocr_ops.readers.llm_peer import Peer
+from ocr_ops.readers.llm_purse import Budget, Purse
 from ocr_ops.schemas import FOLDER as SCHEMA_FOLDER
 from ocr_ops.settings import LlmProvider, OcrEngine, Settings
 
@@ -40,11 +42,17 @@ class Workshop:
     store: AuditStore
     report: Report = silent
     schema_folder: Path = SCHEMA_FOLDER
+    purse: Purse = field(default_factory=Purse)
+    """What the run may still spend on the LLM: one for all that works in this workshop."""
 
     @classmethod
     def from_settings(cls, settings: Settings, report: Report = silent) -> Workshop:
         """Open the audit store that the settings name."""
-        return cls(settings, AuditStore(settings.audit_folder), report)
+        return cls(settings, AuditStore(settings.audit_folder), report, purse=Purse(budget_of(settings)))
+
+    def for_part(self, part: int, of: int) -> Workshop:
+        """The workshop of a task that does `part` of the `of` documents of a run, with that share of the run's budget."""
+        return replace(self, purse=Purse(budget_of(self.settings).share(part, of)))
 
     def engine(self, name: OcrEngine | None = None) -> Engine:
         """Make an engine; the caller closes it, inside the event loop that used it."""
@@ -69,14 +77,31 @@ class Workshop:
 
     def llm(self) -> LlmReader | None:
         """Make the LLM reader, or None where none is configured."""
-        if self.settings.llm_provider is LlmProvider.NONE:
-            return None
-        return LlmReader(
-            self.settings.llm_url,
-            self.settings.llm_model,
-            api_key=self.settings.llm_api_key,
-            timeout_s=self.settings.llm_timeout_s,
-        )
+        peer = self._llm_peer()
+        return LlmReader(peer, purse=self.purse, sees_pictures=self.settings.llm_pictures) if peer else None
+
+    def _llm_peer(self) -> Peer | None:
+        settings = self.settings
+        match settings.llm_provider:
+            case LlmProvider.OPENAI:
+                from ocr_ops.readers.llm_openai import OpenAiPeer
+
+                return OpenAiPeer(
+                    settings.llm_url,
+                    settings.llm_model,
+                    api_key=settings.llm_api_key,
+                    timeout_s=settings.llm_timeout_s,
+                )
+            case LlmProvider.BEDROCK:
+                from ocr_ops.readers.llm_bedrock import BedrockPeer
+
+                return BedrockPeer(
+                    settings.llm_model,
+                    region=settings.llm_region,
+                    endpoint_url=settings.llm_url,
+                    timeout_s=settings.llm_timeout_s,
+                )
+        return None
 
     def once(self, key: Digest, make: Callable[[], bytes]) -> Digest:
         """Return the stored result of a step, making it when it was never made under this key."""
@@ -88,3 +113,10 @@ class Workshop:
         digest = self.store.put(result)
         self.store.remember(key, digest)
         return digest
+
+
+def budget_of(settings: Settings) -> Budget:
+    """What the settings allow one run to spend on the LLM."""
+    return Budget(
+        settings.llm_token_budget, settings.llm_cost_budget, settings.llm_price_in, settings.llm_price_out
+    )

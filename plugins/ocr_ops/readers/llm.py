@@ -1,76 +1,33 @@
 """The LLM reader: a document's blocks and the layout reader's proposal -> a corrected candidate.
 
-In: pages, a schema, a candidate. Out: a candidate and every exchange with the model, for any OpenAI-compatible server.
+In: pages, a schema, a candidate. Out: a candidate and every exchange with the model, whoever serves it (`llm_peer`).
 It never says where a value stands (the judge finds that by itself) and never raises for a bad answer: that is a
-candidate without readings and a problem. What is wrong with the world is raised.
+candidate without readings and a problem. What is wrong with the world is raised, and so is a budget that is spent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import Any
 
 from ocr_ops import prompts
-from ocr_ops.chat_server import ChatServer, Completion, patience
-from ocr_ops.errors import ModelRefused
-from ocr_ops.model import Candidate, Problem, ProblemKind, ReadPage, Schema, Stage
-from ocr_ops.model_faults import ContextExceeded, RequestRefused, ServerFailed
-from ocr_ops.readers.llm_answer import Answer, allows_strict, answer_from, proposed_values, request_schema
+from ocr_ops.chat_server import Completion
+from ocr_ops.codec import digest_of
+from ocr_ops.model import Candidate, Digest, Problem, ProblemKind, ReadPage, Schema, Stage
+from ocr_ops.model_faults import ContextExceeded, RequestRefused
+from ocr_ops.readers.llm_answer import Answer, answer_from, merged, proposed_values, request_parts
+from ocr_ops.readers.llm_peer import Conversation, Peer, Picture
+from ocr_ops.readers.llm_purse import Purse
 
 NAME = "llm"
 LONGEST_REPLY_SHOWN = 20_000
 MOST_HALVINGS = 4
 
 
-class ReplyForm(StrEnum):
-    """How a server is made to answer in JSON, from the best to what every server can."""
-
-    JSON_SCHEMA = "json_schema"
-    OBJECT_SCHEMA = "json_object+schema"
-    """llama.cpp's own form: `json_object` with the schema beside it."""
-    JSON_OBJECT = "json_object"
-    PLAIN = "plain"
-
-
-_LOWER = {
-    ReplyForm.JSON_SCHEMA: ReplyForm.OBJECT_SCHEMA,
-    ReplyForm.OBJECT_SCHEMA: ReplyForm.JSON_OBJECT,
-    ReplyForm.JSON_OBJECT: ReplyForm.PLAIN,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """What a server was found to understand."""
-
-    form: ReplyForm = ReplyForm.JSON_SCHEMA
-    system_role: bool = True
-    length_key: str = "max_tokens"
-    temperature: bool = True
-
-    def after(self, refusal: RequestRefused | ServerFailed) -> Dialect | None:
-        """What to try after a refusal; None when the refusal has nothing to do with how we speak."""
-        said = refusal.complaint.lower()
-        if refusal.status not in (400, 422, 500, 501):
-            return None
-        if self.length_key == "max_tokens" and "max_completion_tokens" in said:
-            return replace(self, length_key="max_completion_tokens")
-        if self.temperature and "temperature" in said:
-            return replace(self, temperature=False)
-        if self.system_role and ("system role" in said or "system message" in said):
-            return replace(self, system_role=False)
-        return self.lower()
-
-    def lower(self) -> Dialect | None:
-        """The same with a less demanding form of reply; None when there is none."""
-        return replace(self, form=_LOWER[self.form]) if self.form in _LOWER else None
-
-
 @dataclass(frozen=True, slots=True)
 class LlmAttempt:
-    """One exchange, kept as evidence. `faults` is what was wrong with the reply."""
+    """One exchange, kept as evidence. `faults` is what was wrong with the reply, `pictures` the pages that went along."""
 
     messages: tuple[dict[str, str], ...]
     reply: str
@@ -81,6 +38,7 @@ class LlmAttempt:
     completion_tokens: int
     seconds: float
     faults: tuple[str, ...] = ()
+    pictures: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,181 +50,172 @@ class LlmResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Budget:
+class _Size:
+    """How much is said and asked for at once: characters of the document and of a schema, tokens of a reply."""
+
     document_chars: int
+    schema_chars: int
     max_tokens: int
 
-    def halved(self) -> _Budget:
-        return _Budget(max(500, self.document_chars // 2), max(256, self.max_tokens // 2))
+    def halved(self) -> _Size:
+        return _Size(
+            max(500, self.document_chars // 2),
+            max(500, self.schema_chars // 2),
+            max(256, self.max_tokens // 2),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What the model is shown of a document."""
+
+    document: str
+    proposal: dict[str, Any]
+    pictures: tuple[Picture, ...]
+
+    def messages(self, wanted: Mapping[str, Any]) -> list[prompts.Message]:
+        """Ask for a part of the record."""
+        proposal = {name: value for name, value in self.proposal.items() if name in wanted["properties"]}
+        return prompts.correction_messages(self.document, proposal, wanted)
 
 
 class LlmReader:
-    """Corrects records through one OpenAI-compatible endpoint, whatever of the interface it supports."""
+    """Corrects records through one peer."""
 
     def __init__(
         self,
-        url: str,
-        model: str = "",
+        peer: Peer,
         *,
-        api_key: str = "",
-        timeout_s: float = 120.0,
         max_tokens: int = 4096,
         max_document_chars: int = 40_000,
+        max_schema_chars: int = 20_000,
         tries: int = 3,
-        transport_tries: int = 4,
-        backoff_s: float = 1.0,
+        purse: Purse | None = None,
+        sees_pictures: bool = False,
     ) -> None:
-        """`model` empty: the first one the server lists. `tries` replies per document before it is given up."""
-        self._server = ChatServer(url, api_key=api_key)
-        self._model = model
-        self._timeout_s = timeout_s
-        self._budget = _Budget(max_document_chars, max_tokens)
+        """`tries` replies per record, or part of one, before it is given up.
+
+        A schema of more than `max_schema_chars` characters is asked for in parts. `sees_pictures`: `read` is given
+        the pages' pictures too, and they are shown to the model.
+        """
+        self._peer = peer
+        self._model = ""
+        self._size = _Size(max_document_chars, max_schema_chars, max_tokens)
         self._tries = tries
-        self._transport_tries = transport_tries
-        self._backoff_s = backoff_s
-        self._dialect = Dialect()
-        self._proven = False
+        self._purse = purse or Purse()
+        self.sees_pictures = sees_pictures
 
     @property
     def identity(self) -> Mapping[str, str]:
-        """What decides a reply; the model is empty until `prepare` has asked the server for it."""
+        """What decides a reply; the model is empty until `prepare` has asked for it."""
         return {
             "reader": NAME,
             "model": self._model,
             "prompt_version": prompts.LLM_VERSION,
-            "max_tokens": str(self._budget.max_tokens),
-            "max_document_chars": str(self._budget.document_chars),
+            "max_tokens": str(self._size.max_tokens),
+            "max_document_chars": str(self._size.document_chars),
+            "max_schema_chars": str(self._size.schema_chars),
+            "pictures": str(self.sees_pictures),
         }
 
     async def prepare(self) -> None:
-        """Find out the model's name where none was given; ModelRefused when the server lists none."""
-        if self._model:
-            return
-        async for attempt in patience(self._transport_tries, self._backoff_s):
-            with attempt:
-                listed = (await self._server.about()).models
-        if not listed:
-            raise ModelRefused(f"{self._server.name} lists no model; set OCR_OPS_LLM_MODEL")
-        self._model = listed[0][0]
+        """Find out the model's name where none was given; ModelRefused when there is none."""
+        self._model = await self._peer.model()
 
-    async def read(self, pages: Sequence[ReadPage], schema: Schema, candidate: Candidate) -> LlmResult:
-        """Correct a candidate; raises `ModelRefused`, `ModelBusy` or `ModelUnreachable` for the world only."""
+    async def read(
+        self,
+        pages: Sequence[ReadPage],
+        schema: Schema,
+        candidate: Candidate,
+        pictures: Sequence[Picture] = (),
+    ) -> LlmResult:
+        """Correct a candidate.
+
+        Raises `BudgetSpent`, `ModelRefused`, `ModelBusy` or `ModelUnreachable`, for the world only.
+        """
         await self.prepare()
-        budget = self._budget
+        size = self._size
         for _ in range(MOST_HALVINGS):
             try:
-                return await self._correct(pages, schema, candidate, budget)
+                return await self._correct(pages, schema, candidate, tuple(pictures), size)
             except ContextExceeded:
-                budget = budget.halved()
+                size, pictures = size.halved(), ()
         return self._result(Answer(()), (), (_problem("the document does not fit into the language model"),))
 
     async def close(self) -> None:
         """Close the connections of the running event loop."""
-        await self._server.close()
+        await self._peer.close()
 
     async def _correct(
-        self, pages: Sequence[ReadPage], schema: Schema, candidate: Candidate, budget: _Budget
+        self,
+        pages: Sequence[ReadPage],
+        schema: Schema,
+        candidate: Candidate,
+        pictures: tuple[Picture, ...],
+        size: _Size,
     ) -> LlmResult:
-        document, problems = prompts.document_data(pages, budget.document_chars)
-        wanted = request_schema(schema)
-        first = prompts.correction_messages(document, _proposal(candidate, budget.document_chars), wanted)
+        document, problems = prompts.document_data(pages, size.document_chars)
+        sight = _Sight(document, _proposal(candidate, size.document_chars), pictures)
         attempts: list[LlmAttempt] = []
-        messages, dialect, answer = first, self._dialect, Answer((), understood=False)
+        answers: list[Answer] = []
+        for wanted in request_parts(schema, size.schema_chars):
+            answer, tried = await self._part(sight, wanted, schema, size.max_tokens)
+            answers.append(answer)
+            attempts += tried
+            if not answer.understood:
+                gave_up = f"the language model gave no usable answer in {len(tried)} tries"
+                problems = (*problems, _problem(gave_up))
+        return self._result(merged(answers), tuple(attempts), problems)
+
+    async def _part(
+        self, sight: _Sight, wanted: Mapping[str, Any], schema: Schema, max_tokens: int
+    ) -> tuple[Answer, list[LlmAttempt]]:
+        """Ask for one part of the record until it is right, or as often as we may."""
+        talk = self._peer.converse()
+        first = sight.messages(wanted)
+        attempts: list[LlmAttempt] = []
+        messages, answer = first, Answer((), understood=False)
         while len(attempts) < self._tries:
-            completion, dialect = await self._ask(messages, wanted, budget, dialect)
+            completion = await self._paid(talk, messages, wanted, max_tokens, sight.pictures)
             answer = _answer(completion, schema)
-            attempts.append(_attempt(messages, completion, dialect, answer))
+            attempts.append(_attempt(messages, sight.pictures, completion, talk.form, answer))
             if not answer.faults:
                 break
             if completion.finish_reason == "length":
                 # constrained decoding was seen to run away in blanks; freer forms do not
-                dialect = dialect.lower() or dialect
+                talk.loosen()
             messages = [*first, *prompts.complaint_messages(_shown(completion), answer.faults)]
-        if not answer.understood:
-            problems = (
-                *problems,
-                _problem(f"the language model gave no usable answer in {len(attempts)} tries"),
-            )
-        return self._result(answer, tuple(attempts), problems)
+        return answer, attempts
+
+    async def _paid(
+        self,
+        talk: Conversation,
+        messages: Sequence[prompts.Message],
+        wanted: Mapping[str, Any],
+        max_tokens: int,
+        pictures: Sequence[Picture],
+    ) -> Completion:
+        """One answer within the budget."""
+        # a request carries the schema twice: in its words and beside them
+        text = sum(len(message["content"].encode()) for message in messages)
+        with self._purse.paying(
+            text + len(prompts.data_json(wanted).encode()), max_tokens, len(pictures)
+        ) as spent:
+            try:
+                completion = await talk.ask(messages, wanted, max_tokens=max_tokens, pictures=pictures)
+            except RequestRefused:
+                spent.prompt_tokens = spent.completion_tokens = 0
+                raise
+            if completion.prompt_tokens:
+                spent.prompt_tokens = completion.prompt_tokens
+                spent.completion_tokens = completion.completion_tokens
+        return completion
 
     def _result(
         self, answer: Answer, attempts: tuple[LlmAttempt, ...], problems: tuple[Problem, ...]
     ) -> LlmResult:
         version = f"{self._model}/prompt-{prompts.LLM_VERSION}"
         return LlmResult(Candidate(NAME, version, answer.readings, (*problems, *answer.problems)), attempts)
-
-    async def _ask(
-        self,
-        messages: Sequence[prompts.Message],
-        wanted: Mapping[str, Any],
-        budget: _Budget,
-        dialect: Dialect,
-    ) -> tuple[Completion, Dialect]:
-        """One completion, speaking ever simpler until the server understands; what worked is remembered."""
-        while True:
-            body = self._request(messages, wanted, budget, dialect)
-            try:
-                completion = await self._send(body, dialect)
-            except ContextExceeded:
-                raise
-            except (RequestRefused, ServerFailed) as refusal:
-                simpler = dialect.after(refusal)
-                if simpler is None:
-                    raise
-                dialect = simpler
-                continue
-            if completion.finish_reason == "stop":
-                self._dialect, self._proven = dialect, True
-            return completion, dialect
-
-    async def _send(self, body: Mapping[str, Any], dialect: Dialect) -> Completion:
-        async for attempt in patience(self._transport_tries, self._backoff_s):
-            with attempt:
-                try:
-                    return await self._server.chat(body, timeout_s=self._timeout_s)
-                except ServerFailed as failure:
-                    # some servers answer 500 to a response_format they do not know: no use waiting for that
-                    doubtful = dialect.form is not ReplyForm.PLAIN and not self._has_worked(dialect)
-                    if failure.status == 500 and doubtful:
-                        raise _NotUnderstood(str(failure), failure.status, failure.complaint) from failure
-                    raise
-        raise AssertionError("patience ends with a reply or an error")
-
-    def _has_worked(self, dialect: Dialect) -> bool:
-        return self._proven and dialect == self._dialect
-
-    def _request(
-        self,
-        messages: Sequence[prompts.Message],
-        wanted: Mapping[str, Any],
-        budget: _Budget,
-        dialect: Dialect,
-    ) -> dict[str, Any]:
-        spoken = list(messages) if dialect.system_role else prompts.without_system_role(messages)
-        body: dict[str, Any] = {
-            "model": self._model,
-            "messages": spoken,
-            dialect.length_key: budget.max_tokens,
-        }
-        if dialect.temperature:
-            body["temperature"] = 0
-        if dialect.form is not ReplyForm.PLAIN:
-            body["response_format"] = _response_format(dialect.form, wanted)
-        return body
-
-
-class _NotUnderstood(RequestRefused):
-    """A 500 that may only mean that the form of the request is not supported."""
-
-
-def _response_format(form: ReplyForm, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    match form:
-        case ReplyForm.JSON_SCHEMA:
-            named = {"name": "record", "schema": wanted, "strict": allows_strict(wanted)}
-            return {"type": "json_schema", "json_schema": named}
-        case ReplyForm.OBJECT_SCHEMA:
-            return {"type": "json_object", "schema": wanted}
-    return {"type": "json_object"}
 
 
 def _proposal(candidate: Candidate, limit: int) -> dict[str, Any]:
@@ -289,18 +238,23 @@ def _shown(completion: Completion) -> str:
 
 
 def _attempt(
-    messages: Sequence[prompts.Message], completion: Completion, dialect: Dialect, answer: Answer
+    messages: Sequence[prompts.Message],
+    pictures: Sequence[Picture],
+    completion: Completion,
+    form: str,
+    answer: Answer,
 ) -> LlmAttempt:
     return LlmAttempt(
         messages=tuple(dict(message) for message in messages),
         reply=completion.text,
         finish_reason=completion.finish_reason,
-        form=dialect.form,
+        form=form,
         model=completion.model,
         prompt_tokens=completion.prompt_tokens,
         completion_tokens=completion.completion_tokens,
         seconds=completion.seconds,
         faults=answer.faults,
+        pictures=tuple(digest_of(picture.data) for picture in pictures),
     )
 
 

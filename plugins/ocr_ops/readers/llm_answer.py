@@ -60,6 +60,36 @@ def request_schema(schema: Schema) -> dict[str, Any]:
     return _object(schema.document)
 
 
+def request_parts(schema: Schema, limit: int) -> tuple[dict[str, Any], ...]:
+    """The request's schema whole, or cut between fields into objects of about `limit` characters each."""
+    whole = request_schema(schema)
+    sizes = {name: len(json.dumps(part)) for name, part in whole["properties"].items()}
+    if sum(sizes.values()) <= limit:
+        return (whole,)
+    parts: list[list[str]] = []
+    room = 0
+    for name, size in sizes.items():
+        if not parts or size > room:
+            parts.append([])
+            room = limit
+        parts[-1].append(name)
+        room -= size
+    return tuple(
+        whole | {"properties": {name: whole["properties"][name] for name in names}, "required": names}
+        for names in parts
+    )
+
+
+def merged(answers: Sequence[Answer]) -> Answer:
+    """The answers to all parts of a record as one."""
+    return Answer(
+        readings=tuple(reading for answer in answers for reading in answer.readings),
+        faults=tuple(fault for answer in answers for fault in answer.faults),
+        problems=tuple(problem for answer in answers for problem in answer.problems),
+        understood=any(answer.understood for answer in answers),
+    )
+
+
 def allows_strict(schema: Mapping[str, Any]) -> bool:
     """Whether every object names all its fields as required and closes itself, as strict servers demand."""
     if schema.get("type") == "object":
