@@ -8,8 +8,8 @@ the server's load watched. The bare client sends the same picture and prompt as 
 kept connection a slot, and looks only at the counts of the reply. `bare+extras` sends besides what the engine asks of vLLM in particular.
 
 Meant for a server with dummy weights, whose replies never end: all force every reply to the same length
-(`max_tokens`, `ignore_eos`), so this says nothing of how well a model reads, and a page is asked once (`tries=1`, no
-parts), since all such replies are bad. The clients take turns. Each keeps its slots full, its first replies of random length so that
+(`max_tokens`, `ignore_eos`), so this says nothing of how well a model reads, and a page is asked once (`tries=1`), since
+all such replies are bad. The clients take turns. Each keeps its slots full, its first replies of random length so that
 slots do not run in step; once every slot had a reply, a window is measured. Pages a second are the server's count of
 written tokens over the length of a reply (or the replies' own counts, where the server has no `/metrics`).
 """
@@ -21,7 +21,6 @@ import asyncio
 import base64
 import itertools
 import json
-import math
 import random
 import statistics
 import sys
@@ -140,16 +139,11 @@ class Window:
 
 
 class FixedLength(VllmEngine):
-    """The engine as it is, but for what dummy weights spoil: they choose no length, and cutting a page cures no reply."""
+    """The engine as it is, but that dummy weights do not choose how long a reply is."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__([plan.url], plan.model, in_flight=plan.in_flight)
         self._plan = plan
-
-    @property
-    def longest_ratio(self) -> float:
-        """No page is read in parts."""
-        return math.inf
 
     def _request(self, page: Any, *given: Any, **named: Any) -> dict[str, Any]:
         body = super()._request(page, *given, **named)

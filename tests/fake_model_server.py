@@ -8,6 +8,8 @@ send. It runs in a thread of its own, so that blocking and asynchronous clients 
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Sequence
@@ -34,12 +36,19 @@ Entry = Answer | Callable[[Json], Answer]
 
 @dataclass
 class Seen:
-    """One request as it came."""
+    """One request as it came; `answered` is what was written to the end, None for what broke off or was dropped."""
 
     method: str
     path: str
     headers: dict[str, str]
     body: Json = field(default_factory=dict)
+    answered: Answer | None = None
+
+    @property
+    def picture(self) -> str:
+        """Digest of the picture shown."""
+        url = self.body["messages"][0]["content"][0]["image_url"]["url"]
+        return "sha256:" + hashlib.sha256(base64.b64decode(url.partition(",")[2])).hexdigest()
 
 
 def reply(
@@ -56,6 +65,14 @@ def reply(
     return _json(
         {"object": "chat.completion", "model": model, "choices": [choice], "usage": usage}, delay_s=delay_s
     )
+
+
+def tool_call(arguments: str) -> Answer:
+    """A chat completion that uses the tool it was asked to use."""
+    whole = json.loads(reply(None, "tool_calls").body)
+    call = {"id": "1", "type": "function", "function": {"name": "record", "arguments": arguments}}
+    whole["choices"][0]["message"]["tool_calls"] = [call]
+    return _json(whole)
 
 
 def refusal(status: int, message: str, kind: str = "BadRequestError", **extra: Any) -> Answer:
@@ -83,14 +100,17 @@ def unknown_model() -> Answer:
 def queue_full(retry_after: str | None = None) -> Answer:
     """503 of a full queue; vLLM sends no Retry-After, gateways do."""
     full = "The engine is currently busy and cannot accept new requests. Please try again later."
-    answer = refusal(503, full, "Service Unavailable")
+    return _later(refusal(503, full, "Service Unavailable"), retry_after)
+
+
+def too_many_requests(retry_after: str | None = None) -> Answer:
+    """429 of a gateway."""
+    return _later(refusal(429, "Rate limit reached.", "rate_limit_error"), retry_after)
+
+
+def _later(answer: Answer, retry_after: str | None) -> Answer:
     headers = (("Retry-After", retry_after),) if retry_after else ()
     return Answer(answer.status, answer.body, (*answer.headers, *headers))
-
-
-def too_many_requests() -> Answer:
-    """429 of a gateway."""
-    return refusal(429, "Rate limit reached.", "rate_limit_error")
 
 
 def engine_dead() -> Answer:
@@ -150,13 +170,13 @@ def half_json() -> Answer:
 
 
 def only_forms(answer: Answer, *known: str, status: int = 400) -> Callable[[Json], Answer]:
-    """Refuse every response_format that is not in `known` ("json_schema", "json_object"); plain is always known."""
+    """Refuse every form not in `known` ("json_schema", "json_object", "tool_call"); plain is always known."""
 
     def choose(body: Json) -> Answer:
-        form = body.get("response_format")
-        if form is None or form["type"] in known:
+        form = "tool_call" if "tools" in body else body.get("response_format", {}).get("type")
+        if form is None or form in known:
             return answer
-        return refusal(status, f"response_format type {form['type']} is not supported by this server")
+        return refusal(status, f"{form} is not supported by this server")
 
     return choose
 
@@ -207,14 +227,28 @@ class FakeModelServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
+    def die(self) -> None:
+        """Stop listening and break every connection, as a killed process does."""
+        asyncio.run_coroutine_threadsafe(self._die(), self._loop).result(10)
+
+    def come_back(self) -> None:
+        """Listen again at the same address."""
+        asyncio.run_coroutine_threadsafe(self._listen(self.port), self._loop).result(10)
+
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._open: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**26)
-        self.port = server.sockets[0].getsockname()[1]
+        await self._listen(0)
+        self.port = self._server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
-        server.close()
+        await self._die()
+
+    async def _listen(self, port: int) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, limit=2**26)
+
+    async def _die(self) -> None:
+        self._server.close()
         tasks = list(self._open.values())
         for task in tasks:
             task.cancel()
@@ -250,6 +284,7 @@ class FakeModelServer:
             self.running -= 1
         writer.write(_head(answer) + answer.body[: answer.cut_after])
         await writer.drain()
+        seen.answered = answer if answer.cut_after is None else None
         return answer.cut_after is None
 
     def _answer(self, seen: Seen) -> Answer:
