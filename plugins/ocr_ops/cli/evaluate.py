@@ -1,4 +1,4 @@
-"""`ocr-ops eval`: labelled documents through the pipeline, and how much of what came out is right."""
+"""`ocr-ops eval` and `ocr-ops synth`: labelled documents through the pipeline, and how much of what came out is right."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from ocr_ops.evaluate.figures import Figures, figures_by_source
 from ocr_ops.evaluate.report import Prices, Report, rate_words, write_files, write_json, write_markdown
 from ocr_ops.evaluate.report_page import page_html
 from ocr_ops.evaluate.run import Evaluated, evaluate
+from ocr_ops.evaluate.synth.dataset import BillType, write_dataset
+from ocr_ops.evaluate.synth.wear import Wear
 from ocr_ops.evaluate.variants import Variant, as_variant
 from ocr_ops.pipeline.journey import AUTO, Order
 from ocr_ops.pipeline.workshop import Workshop
@@ -134,3 +136,35 @@ def _write(folder: Path, made: Report, page: str) -> None:
         )
     except OSError as problem:
         raise DatasetError(f"--report: {folder} cannot be written: {problem.strerror}") from problem
+
+
+def synthesise(
+    out: Annotated[Path, typer.Argument(help="Folder for the documents, their boxes and synth.jsonl.")],
+    count: Annotated[int, typer.Option("--count", min=1, help="How many documents.")] = 50,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same documents.")] = 1,
+    bill_type: Annotated[BillType, typer.Option("--type", help="What to draw.")] = BillType.BOTH,
+    noise: Annotated[
+        Wear,
+        typer.Option(
+            "--noise", help="none, light or heavy: skew, blur, stains, fading, noise; mixed: a third each."
+        ),
+    ] = Wear.MIXED,
+) -> None:
+    """Draw invoices and receipts in six languages with exact truth and boxes.
+
+    Example:
+      ocr-ops synth out/synth --count 20 --seed 7 && ocr-ops eval out/synth/synth.jsonl --report out
+    """
+    with page_progress(count) as (_, progress, task):
+        try:
+            dataset = write_dataset(
+                out,
+                count=count,
+                seed=seed,
+                bill_type=bill_type,
+                wear=noise,
+                advance=lambda n: progress.advance(task, n),
+            )
+        except OSError as problem:
+            raise DatasetError(f"{out} cannot be written: {problem.strerror}") from problem
+    ERR.print(f"written: {dataset}", highlight=False)
