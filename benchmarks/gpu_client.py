@@ -5,7 +5,8 @@
 
 Starts no server. Ours is `read_pages` with `VllmEngine` as in production: parser, detectors and evidence store at work,
 the server's load watched. The bare client sends the same picture and prompt as bytes that were built before, over one
-kept connection a slot, and looks only at the counts of the reply. `bare+extras` sends besides what the engine asks of vLLM in particular.
+kept connection a slot, and looks only at the counts of the reply. `bare+extras` sends besides what the engine asks of vLLM
+in particular (`repetition_detection`), and `ours-extras` is ours without it: both show what it costs the server.
 
 Meant for a server with dummy weights, whose replies never end: all force every reply to the same length
 (`max_tokens`, `ignore_eos`), so this says nothing of how well a model reads, and a page is asked once (`tries=1`), since
@@ -45,7 +46,7 @@ from ocr_ops.ocr import read_pages
 NAME = "gpu_client"
 DAY_S = 86_400
 PICTURES = 16
-BARE, EXTRAS, OURS = "bare", "bare+extras", "ours"
+BARE, EXTRAS, OURS, PLAIN = "bare", "bare+extras", "ours", "ours-extras"
 TOKENS = {"receipt": 800, "a4": 1500}
 DRAWN: Mapping[str, Callable[[int], list[Picture]]] = {"receipt": receipts, "a4": a4_pages}
 PROMPT = prompts.ocr_prompt(prompts.OcrTask.DOCUMENT)
@@ -141,9 +142,10 @@ class Window:
 class FixedLength(VllmEngine):
     """The engine as it is, but that dummy weights do not choose how long a reply is."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, extras: bool) -> None:
         super().__init__([plan.url], plan.model, in_flight=plan.in_flight)
         self._plan = plan
+        self._extras_refused = not extras
 
     def _request(self, page: Any, *given: Any, **named: Any) -> dict[str, Any]:
         body = super()._request(page, *given, **named)
@@ -153,7 +155,7 @@ class FixedLength(VllmEngine):
 # --- the clients ---
 
 
-async def drive_ours(plan: Plan, meter: Meter) -> None:
+async def drive_ours(plan: Plan, meter: Meter, *, extras: bool = True) -> None:
     """Everything that happens to a page between its picture and its blocks, without end."""
 
     def pages() -> Iterator[Picture]:
@@ -169,7 +171,7 @@ async def drive_ours(plan: Plan, meter: Meter) -> None:
         for problem in page.problems:
             meter.problem(problem.kind)
 
-    engine = FixedLength(plan)
+    engine = FixedLength(plan, extras=extras)
     with tempfile.TemporaryDirectory() as folder:
         store = AuditStore(Path(folder))
 
@@ -219,7 +221,17 @@ async def drive_with_extras(plan: Plan, meter: Meter) -> None:
     await drive_bare(plan, meter, {"repetition_detection": dict(REPETITION_STOP)})
 
 
-CLIENTS: Mapping[str, Drive] = {BARE: drive_bare, EXTRAS: drive_with_extras, OURS: drive_ours}
+async def drive_ours_plainly(plan: Plan, meter: Meter) -> None:
+    """Our client, asking vLLM for nothing of its own."""
+    await drive_ours(plan, meter, extras=False)
+
+
+CLIENTS: Mapping[str, Drive] = {
+    BARE: drive_bare,
+    EXTRAS: drive_with_extras,
+    OURS: drive_ours,
+    PLAIN: drive_ours_plainly,
+}
 
 
 def _body(model: str, data: bytes, extras: Mapping[str, Any]) -> bytes:
