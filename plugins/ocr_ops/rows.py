@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from ocr_ops.cells import Cell, storable, storable_json, typed
 from ocr_ops.codec import canonical_json, digest_of, to_json, to_plain
+from ocr_ops.finance_rows import duplicate_keys, party_rows, tax_rows
 from ocr_ops.geometry import to_pixels
 from ocr_ops.model import (
     Block,
     Digest,
     Evidence,
     GridBox,
-    Kind,
     Outcome,
     Problem,
     ProblemKind,
@@ -38,8 +39,7 @@ Row = dict[str, Any]
 
 _PAGE_IN_ROLE = re.compile(r"(?:^|/)page/(\d{1,6})(?=/|$)")
 _COUNTER_IN_ROLE = re.compile(r"/\d{1,6}(?=/|$)")
-_CONTROL = {code: "\N{REPLACEMENT CHARACTER}" for code in range(32) if chr(code) not in "\t\n\r"}
-_TEXT_LIMIT = 20_000
+_RECORD, _PAGES = "extraction.records", "ingest.pages"
 
 _MEDIA_TYPES = {
     "page/html": "text/html",
@@ -49,14 +49,6 @@ _MEDIA_TYPES = {
     "page/overlay": "image/png",
     "page/figure": "image/png",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What a typed column takes: the kind of value, and the longest text where it is text."""
-
-    kind: Kind
-    max_length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +62,41 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One question to a model: `digest` names the stored request and reply, `seconds` is from sending to the whole reply."""
+
+    digest: Digest
+    stage: Stage
+    engine: str
+    model: str
+    prompt_version: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Extras:
-    """What the audit store knows and an outcome does not say: the readings by digest, and sizes in bytes."""
+    """What the audit store knows and an outcome does not say.
+
+    The readings by digest, sizes in bytes, the looks of pages by number (`picture_hash.difference_hash`), and
+    what was asked of models.
+    """
 
     raw_pages: Mapping[Digest, RawPage] = field(default_factory=dict)
     sizes: Mapping[Digest, int] = field(default_factory=dict)
+    picture_hashes: Mapping[int, int] = field(default_factory=dict)
+    calls: tuple[ModelCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentRows:
-    """One document as rows. `children` are in load order, parents before the rows that point at them."""
+    """One document as rows. `children` are the rows of one version, by table; `extraction.records` always has one.
+
+    `content_digest` is over what was read and judged, not over what is worked out from it, so that a later release
+    which works out more still finds a document unchanged.
+    """
 
     key: str
     uri_key: str
@@ -90,6 +107,7 @@ class DocumentRows:
     children: Mapping[str, tuple[Row, ...]]
     artifacts: tuple[Row, ...]
     links: tuple[Row, ...]
+    calls: tuple[Row, ...]
     manifest: Digest | None
 
 
@@ -106,41 +124,61 @@ def document_key(outcome: Outcome) -> str:
 
 def rows_of(outcome: Outcome, shapes: Mapping[str, Shape], extras: Extras | None = None) -> DocumentRows:
     """Lay an outcome out as rows; `shapes` are the typed tables by document type."""
-    key, extras = document_key(outcome), extras or Extras()
-    typed, misfits = _typed_rows(outcome.record, shapes)
+    key, extras, record = document_key(outcome), extras or Extras(), outcome.record
+    record_digest = _record_digest(record) if record else None
+    typed_tables, misfits = _typed_rows(record, record_digest, shapes)
     status = Status.NEEDS_REVIEW if misfits and outcome.status is Status.ACCEPTED else outcome.status
     children = {
-        "ingest.pages": tuple(_page_row(page, extras.raw_pages) for page in outcome.pages),
+        _PAGES: tuple(_page_row(page, extras.raw_pages) for page in outcome.pages),
         "extraction.problems": _problem_rows(outcome, misfits),
-        **(_record_rows(outcome.record, outcome.pages, status) if outcome.record else {}),
-        **typed,
+        **(_record_rows(record, record_digest, outcome.pages, status) if record else {}),
+        **typed_tables,
     }
     children = {
         table: tuple({"document_key": key, **row} for row in rows) for table, rows in children.items()
     }
     document = _document_row(outcome, key, status)
+    content = {"document": _lasting(document), **children}
     return DocumentRows(
         key=key,
         uri_key=uri_key(outcome.uri),
         status=status,
-        content_digest=digest_of(canonical_json(_plain({"document": _lasting(document), **children}))),
+        content_digest=digest_of(canonical_json(_plain(content))),
         document=document,
         sighting=sighting_row(key, outcome.uri, outcome.name),
-        children=children,
+        children={**children, **_worked_out(outcome, document, children, extras)},
         artifacts=_artifact_rows(outcome, extras.sizes),
         links=_link_rows(outcome, key),
+        calls=tuple(_call_row(call, key) for call in extras.calls),
         manifest=outcome.artifacts.get("manifest"),
     )
+
+
+def _worked_out(
+    outcome: Outcome, document: Row, children: Mapping[str, tuple[Row, ...]], extras: Extras
+) -> dict[str, tuple[Row, ...]]:
+    """Rows that follow from the others: not part of the content digest."""
+    key, hashes = document["document_key"], extras.picture_hashes
+    values = outcome.record.values if outcome.record else {}
+    made = {
+        "extraction.parties": party_rows(values),
+        "extraction.taxes": tax_rows(values),
+        "extraction.duplicate_keys": duplicate_keys(values, hashes.get(1)),
+    }
+    bare = {"document_key": key, "status": document["status"], "doc_type": document["doc_type"]}
+    record = children.get(_RECORD, (bare,))[0]
+    return {
+        **{table: tuple({"document_key": key, **row} for row in rows) for table, rows in made.items()},
+        _PAGES: tuple({**row, "picture_hash": hashes.get(row["page"])} for row in children[_PAGES]),
+        _RECORD: (
+            {**record, "manifest_digest": outcome.artifacts.get("manifest"), "kept": outcome.artifacts},
+        ),
+    }
 
 
 def sighting_row(key: str, uri: str, name: str) -> Row:
     """Where a document was found."""
     return {"document_key": key, "uri_key": uri_key(uri), "uri": storable(uri), "name": storable(name)}
-
-
-def storable(text: str, limit: int = _TEXT_LIMIT) -> str:
-    """Bound a text and replace what Postgres cannot store: NUL and other controls, halves of surrogate pairs."""
-    return text[:limit].translate(_CONTROL).encode("utf-8", "backslashreplace").decode()
 
 
 # --- the document and its pages ---
@@ -205,19 +243,22 @@ def _problem_rows(outcome: Outcome, misfits: tuple[Problem, ...]) -> tuple[Row, 
 # --- the record, field by field ---
 
 
-def _record_rows(record: Record, pages: tuple[ReadPage, ...], status: Status) -> dict[str, tuple[Row, ...]]:
+def _record_rows(
+    record: Record, record_digest: Digest | None, pages: tuple[ReadPage, ...], status: Status
+) -> dict[str, tuple[Row, ...]]:
     values = dict(_leaves(record.values))
     evidence = {found.field: found for found in record.evidence}
     pointers = tuple(dict.fromkeys([*values, *evidence]))
     places = {block.id: (page, block) for page in pages for block in page.blocks}
+    numbers = {page.image.number for page in pages}
     header = {
-        "record_digest": _record_digest(record),
+        "record_digest": record_digest,
         "doc_type": record.doc_type,
         "schema_version": record.schema_version,
         "schema_fingerprint": record.schema_fingerprint,
         "status": status.value,
         "readers": [storable(reader, 80) for reader in record.readers],
-        "values": _storable_json(record.values),
+        "values": storable_json(record.values),
     }
     return {
         "extraction.records": (header,),
@@ -226,7 +267,7 @@ def _record_rows(record: Record, pages: tuple[ReadPage, ...], status: Status) ->
             for position, pointer in enumerate(pointers, 1)
         ),
         "extraction.field_boxes": tuple(
-            row for found in evidence.values() for row in _box_rows(found, places)
+            row for found in evidence.values() for row in _box_rows(found, places, numbers)
         ),
         "extraction.rule_results": tuple(
             {
@@ -245,7 +286,7 @@ def _record_digest(record: Record) -> Digest:
     try:
         return digest_of(to_json(record))
     except UnicodeEncodeError:  # half a surrogate pair: no canonical form, so that of what is stored
-        return digest_of(canonical_json(_storable_json(to_plain(record))))
+        return digest_of(canonical_json(storable_json(to_plain(record))))
 
 
 def _leaves(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
@@ -271,8 +312,11 @@ def _field_row(pointer: str, position: int, value: str | None, found: Evidence |
     }
 
 
-def _box_rows(found: Evidence, places: Mapping[str, tuple[ReadPage, Block]]) -> list[Row]:
+def _box_rows(
+    found: Evidence, places: Mapping[str, tuple[ReadPage, Block]], numbers: Collection[int]
+) -> list[Row]:
     rows: list[Row] = []
+    found = found if found.page in numbers else replace(found, page=None)
     for block_id in dict.fromkeys(found.blocks):
         page, block = places.get(block_id, (None, None))
         for box in block.boxes if block and block.boxes else (None,):
@@ -298,7 +342,7 @@ def _box_row(
 
 
 def _typed_rows(
-    record: Record | None, shapes: Mapping[str, Shape]
+    record: Record | None, record_digest: Digest | None, shapes: Mapping[str, Shape]
 ) -> tuple[dict[str, tuple[Row, ...]], tuple[Problem, ...]]:
     shape = shapes.get(record.doc_type) if record else None
     if record is None or shape is None:
@@ -311,7 +355,7 @@ def _typed_rows(
         for number, item in enumerate(items, 1)
         if isinstance(item, Mapping)
     )
-    header = {"record_digest": _record_digest(record), **header}
+    header = {"record_digest": record_digest, **header}
     return {shape.header_table: (header,), shape.lines_table: lines}, tuple(misfits)
 
 
@@ -330,32 +374,6 @@ def _typed_row(
                 Problem(Stage.LOAD, ProblemKind.SCHEMA, storable(detail, 300), field=f"{pointer}/{name}")
             )
     return row
-
-
-def typed(given: Any, cell: Cell) -> Decimal | date | time | str:
-    """Turn a value in its schema's form into what its column holds; ValueError says what does not fit."""
-    if not isinstance(given, str):
-        raise ValueError("it is not text")
-    match cell.kind:
-        case Kind.MONEY | Kind.QUANTITY | Kind.RATE:
-            return _amount(given)
-        case Kind.DATE:
-            return date.fromisoformat(given)
-        case Kind.TIME:
-            return time.fromisoformat(given).replace(tzinfo=None)
-        case Kind.CURRENCY:
-            if not re.fullmatch("[A-Z]{3}", given):
-                raise ValueError("it is not a code of three capitals")
-            return given
-    if cell.max_length is not None and len(given) > cell.max_length:
-        raise ValueError(f"it is longer than {cell.max_length} characters")
-    return storable(given)
-
-
-def _amount(given: str) -> Decimal:
-    if not re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,6})?", given):
-        raise ValueError("it is not a number with at most 15 digits before and 6 after the point")
-    return Decimal(given)
 
 
 # --- what was kept ---
@@ -377,6 +395,21 @@ def _artifact_rows(outcome: Outcome, sizes: Mapping[Digest, int]) -> tuple[Row, 
         row = {"digest": digest, "kind": kind, "media_type": storable(media_type, 120), "size_bytes": size}
         rows.setdefault(digest, row)
     return tuple(rows[digest] for digest in sorted(rows))
+
+
+def _call_row(call: ModelCall, key: str) -> Row:
+    return {
+        "digest": call.digest,
+        "document_key": key,
+        "page": call.page,
+        "stage": call.stage.value,
+        "engine": storable(call.engine, 80),
+        "model": storable(call.model, 200),
+        "prompt_version": call.prompt_version and storable(call.prompt_version, 80),
+        "prompt_tokens": call.prompt_tokens,
+        "completion_tokens": call.completion_tokens,
+        "seconds": _decimal(call.seconds, "0.001"),
+    }
 
 
 def _media_type(kind: str) -> str:
@@ -403,16 +436,6 @@ def _decimal(number: float, step: str) -> Decimal:
         return Decimal(str(number)).quantize(Decimal(step))
     except InvalidOperation as problem:
         raise ValueError(f"{number!r} is not a finite number") from problem
-
-
-def _storable_json(value: Any) -> Any:
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, Mapping):
-        return {storable(str(name)): _storable_json(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable_json(inner) for inner in value]
-    return value
 
 
 def _plain(value: Any) -> Any:

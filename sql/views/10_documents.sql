@@ -1,4 +1,4 @@
--- Every document, whatever became of it: accepted, held back, unreadable. One row each.
+-- Every document, whatever became of it: accepted, held back, unreadable. One row each, as it counts now.
 --   party: Merchant of a receipt, seller of an invoice
 --   document_date: Day of the purchase, date of the invoice
 --   total: Amount with tax
@@ -19,10 +19,17 @@ select
   (
     select string_agg(p.detail, '; ' order by p.first)
     from (
-      select detail, min(position) as first
-      from extraction.problems
-      where document_key = d.document_key
-      group by detail
+      select found.detail, min(found.position) as first
+      from (
+        select detail, position
+        from extraction.problems
+        where document_key = d.document_key and version = d.version
+        union all
+        select detail, 1000000
+        from marts.possible_duplicates
+        where document_key = d.document_key
+      ) found
+      group by found.detail
     ) p
   ) as reasons,
   d.uri,
@@ -33,8 +40,10 @@ select
   (select count(*) from ingest.sightings s where s.document_key = d.document_key) as places,
   d.first_seen_at,
   d.loaded_at,
-  (select max(seen_at) from ingest.run_documents s where s.document_key = d.document_key) as last_seen_at
+  (select max(seen_at) from ingest.run_documents s where s.document_key = d.document_key) as last_seen_at,
+  d.version,
+  d.tenant
 from ingest.documents d
-left join extraction.invoices i using (document_key)
-left join extraction.receipts r using (document_key)
+left join extraction.invoices i using (document_key, version)
+left join extraction.receipts r using (document_key, version)
 where d.superseded_by is null;

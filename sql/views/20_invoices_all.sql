@@ -21,7 +21,8 @@ select
   d.name,
   d.document_key,
   i.record_digest,
-  d.loaded_at
+  d.loaded_at,
+  d.version
 from extraction.invoices i
-join ingest.documents d using (document_key)
+join ingest.documents d using (document_key, version)
 where d.superseded_by is null;

@@ -12,6 +12,7 @@ select
   i.seller_name,
   i.issue_date,
   i.status,
-  l.document_key
+  l.document_key,
+  l.version
 from extraction.invoice_lines l
-join marts.invoices_all i using (document_key);
+join marts.invoices_all i using (document_key, version);

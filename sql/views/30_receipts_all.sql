@@ -16,7 +16,8 @@ select
   d.name,
   d.document_key,
   r.record_digest,
-  d.loaded_at
+  d.loaded_at,
+  d.version
 from extraction.receipts r
-join ingest.documents d using (document_key)
+join ingest.documents d using (document_key, version)
 where d.superseded_by is null;

@@ -11,6 +11,7 @@ select
   r.merchant_name,
   r.date,
   r.status,
-  l.document_key
+  l.document_key,
+  l.version
 from extraction.receipt_lines l
-join marts.receipts_all r using (document_key);
+join marts.receipts_all r using (document_key, version);

@@ -14,7 +14,7 @@ select
   array(
     select distinct p.field
     from extraction.problems p
-    where p.document_key = d.document_key and p.field is not null
+    where p.document_key = d.document_key and p.version = d.version and p.field is not null
     order by p.field
   ) as fields,
   d.uri,

@@ -11,9 +11,11 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Integer,
     MetaData,
     Numeric,
+    PrimaryKeyConstraint,
     String,
     Text,
     Time,
@@ -70,9 +72,28 @@ def document_key(parent: str = "ingest.documents", *, ondelete: str | None = "CA
     )
 
 
+def key_of_version() -> Column[Any]:
+    """`document_key` in a table whose rows belong to one version of a document; `of_version` ends such a table."""
+    return Column("document_key", DigestText, comment="Which document; the key of ingest.documents")
+
+
+def of_version(*key: str, parent: str = "extraction.records") -> tuple[Any, ...]:
+    """The version a row belongs to, its primary key (document, version, `key`), and the row of `parent` it goes with.
+
+    Last in the table, since the released tables got the column later.
+    """
+    return (
+        Column("version", Integer, autoincrement=False, comment="Version of the document's record, from 1"),
+        PrimaryKeyConstraint("document_key", "version", *key),
+        ForeignKeyConstraint(
+            ["document_key", "version"], [f"{parent}.document_key", f"{parent}.version"], ondelete="CASCADE"
+        ),
+    )
+
+
 def position(comment: str = "Order, from 1") -> Column[Any]:
-    """The second part of the key of rows that are ordered within their document."""
-    return Column("position", Integer, primary_key=True, autoincrement=False, comment=comment)
+    """Rows that are ordered within their document; part of their key."""
+    return Column("position", Integer, autoincrement=False, comment=comment)
 
 
 def box(name: str, unit: Any, comment: str) -> Column[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    CHAR,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -25,7 +26,9 @@ from ocr_ops.tables.columns import (
     Instant,
     digest,
     document_key,
+    key_of_version,
     metadata,
+    of_version,
     one_of,
 )
 
@@ -97,6 +100,19 @@ documents = Table(
     ),
     Column("first_seen_at", Instant, nullable=False, comment="When it was loaded for the first time"),
     Column("loaded_at", Instant, nullable=False, comment="When its content last changed"),
+    Column(
+        "version",
+        Integer,
+        nullable=False,
+        comment="Version of extraction.records that counts now; readers of all tables join on it",
+    ),
+    Column(
+        "tenant",
+        String(80),
+        nullable=False,
+        server_default="main",
+        comment="Whose document it is, where several companies share one warehouse",
+    ),
     CheckConstraint("document_key = digest or document_key like 'uri:%'", name="document_key_fits_digest"),
     Index(None, "digest"),
     Index("ix_documents_held_back", "loaded_at", postgresql_where=text("status = 'needs_review'")),
@@ -145,12 +161,11 @@ run_documents = Table(
 pages = Table(
     "pages",
     metadata,
-    document_key(),
+    key_of_version(),
     Column(
         "page",
         Integer,
         CheckConstraint("page >= 1", name="page_counts_from_1"),
-        primary_key=True,
         autoincrement=False,
         comment="Page number, from 1",
     ),
@@ -175,6 +190,97 @@ pages = Table(
         nullable=False,
         comment="Readings made until one was good; all are kept in the audit store",
     ),
+    *of_version("page"),
+    Column(
+        "picture_hash",
+        BigInteger,
+        comment="What the picture looks like in 64 bits: pictures of one sheet differ in few of them; null where not known",
+    ),
     schema="ingest",
-    comment="One row per page that was read",
+    comment="One row per page that was read, for each version of the document",
+)
+
+model_calls = Table(
+    "model_calls",
+    metadata,
+    digest(
+        "digest",
+        "sha256 of the request and reply in the audit store",
+        ForeignKey("audit.artifacts.digest"),
+        primary_key=True,
+    ),
+    Column(
+        "document_key",
+        DigestText,
+        ForeignKey("ingest.documents.document_key", ondelete="CASCADE"),
+        nullable=False,
+        comment="Which document it was made for",
+    ),
+    Column("page", Integer, comment="Page that was read; null for the whole document"),
+    Column(
+        "stage", String(40), nullable=False, comment="read (OCR of a page) or extract (fields of a document)"
+    ),
+    Column("engine", String(80), nullable=False, comment="Program that answered: embedded, vllm, llm"),
+    Column("model", String(200), nullable=False, comment="Model that answered"),
+    Column("prompt_version", String(80), comment="Version of the prompt; null where the engine takes none"),
+    Column(
+        "prompt_tokens",
+        Integer,
+        nullable=False,
+        comment="Tokens sent, as the server counted; 0 without tokens",
+    ),
+    Column("completion_tokens", Integer, nullable=False, comment="Tokens answered, as the server counted"),
+    Column(
+        "seconds",
+        Numeric(12, 3),
+        nullable=False,
+        comment="From sending to the whole reply; requests in flight at once overlap",
+    ),
+    Column(
+        "run_id",
+        String(250),
+        ForeignKey("ingest.runs.run_id"),
+        nullable=False,
+        comment="Run that loaded it first",
+    ),
+    Column("noted_at", Instant, nullable=False, comment="When it was loaded first"),
+    Index(None, "document_key"),
+    schema="ingest",
+    comment="Every question to a model, once, however often its answer was used again: what documents cost",
+)
+
+prices = Table(
+    "prices",
+    metadata,
+    Column("model", String(200), primary_key=True, comment="Model, as in ingest.model_calls"),
+    Column(
+        "currency",
+        CHAR(3),
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_is_iso_4217"),
+        nullable=False,
+        comment="ISO 4217 code of the prices",
+    ),
+    Column(
+        "per_million_prompt_tokens",
+        Numeric,
+        nullable=False,
+        server_default="0",
+        comment="Price of tokens sent",
+    ),
+    Column(
+        "per_million_completion_tokens",
+        Numeric,
+        nullable=False,
+        server_default="0",
+        comment="Price of tokens answered",
+    ),
+    Column(
+        "per_hour",
+        Numeric,
+        nullable=False,
+        server_default="0",
+        comment="Price of an hour of waiting for this model, for machines that are paid by time",
+    ),
+    schema="ingest",
+    comment="What models cost: filled in by whoever pays, read by marts.costs_daily",
 )

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from ocr_ops.codec import canonical_json
 from ocr_ops.errors import OcrOpsError, SettingsError, TerminalError, WarehouseUnavailable
@@ -55,20 +56,22 @@ def postgres_errors() -> Iterator[None]:
     try:
         yield
     except DBAPIError as problem:
+        raise _translated(problem.orig) from None
+    except psycopg.Error as problem:  # from COPY, which SQLAlchemy does not wrap
         raise _translated(problem) from None
 
 
-def _translated(problem: DBAPIError) -> OcrOpsError:
-    state = getattr(problem.orig, "sqlstate", None) or ""
+def _translated(problem: BaseException | None) -> OcrOpsError:
+    state = getattr(problem, "sqlstate", None) or ""
     words = _first_line(problem)
-    if isinstance(problem, OperationalError | InterfaceError) or problem.connection_invalidated:
+    if isinstance(problem, psycopg.OperationalError | psycopg.InterfaceError):
         return WarehouseUnavailable(f"Postgres: {words} {f'(SQLSTATE {state})' if state else ''}".rstrip())
     if state in _NOT_MIGRATED:
         return TerminalError(f"the warehouse is not up to date ({words}): run `ocr-ops db migrate`")
     return TerminalError(f"Postgres refused: {words} (SQLSTATE {state})")
 
 
-def _first_line(problem: DBAPIError) -> str:
-    diagnosis = getattr(problem.orig, "diag", None)
+def _first_line(problem: BaseException | None) -> str:
+    diagnosis = getattr(problem, "diag", None)
     primary = getattr(diagnosis, "message_primary", None)
-    return str(primary or problem.orig).strip().split("\n")[0][:300]
+    return str(primary or problem).strip().split("\n")[0][:300]

@@ -1,25 +1,30 @@
-"""Load outcomes, one transaction per document; safe to repeat, to kill and to run many times at once.
+"""Load outcomes, many documents in one transaction; safe to repeat, to kill and to run many times at once.
 
-Loading is an upsert on the document's natural key: whoever loads a document holds its lock, compares content digests,
-and replaces all of its rows or none. What the audit store kept is linked by rows that are only ever added.
+Loading is a merge on the document's natural key: whoever loads a document holds its lock, compares content digests,
+and writes all rows of a new version or none (`merging`). A document that Postgres refuses loses only itself: its
+batch is rolled back and loaded again in halves. What the audit store kept is linked by rows that are only ever added.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from sqlalchemy import Connection, Table, any_, bindparam, select, text, update
+from sqlalchemy import Connection, Table, any_, bindparam, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from ocr_ops.cells import Cell
+from ocr_ops.errors import TerminalError
 from ocr_ops.model import Digest, Outcome, Status
-from ocr_ops.rows import Cell, DocumentRows, Extras, Row, Shape, rows_of, sighting_row, uri_key
-from ocr_ops.tables import TYPED, audit, ingest, metadata
+from ocr_ops.rows import Extras, Shape, rows_of, sighting_row, uri_key
+from ocr_ops.tables import TYPED, ingest
 from ocr_ops.tables.columns import DigestText
+from ocr_ops.warehouse.bulk import insert_new
 from ocr_ops.warehouse.connecting import open_engine, postgres_errors
+from ocr_ops.warehouse.merging import Item, LoadResult, Occasion, merge, run_document
 from ocr_ops.warehouse.reading import (
     DocumentLine,
     RunSummary,
@@ -28,15 +33,19 @@ from ocr_ops.warehouse.reading import (
     lines_of_run,
     run_summary,
 )
+from ocr_ops.warehouse.versions import Decision, Difference, discard, promote, proposed_differences
+
+TOGETHER = 100
+"""Documents in one transaction: more are hardly faster, and each holds two locks of the server's shared table."""
 
 
 @dataclass(frozen=True, slots=True)
-class LoadResult:
-    """What loading did: `changed` is False when the warehouse held exactly this already."""
+class Load:
+    """One outcome to load, with what the audit store knows of it and what decided the result."""
 
-    document_key: str
-    status: Status
-    changed: bool
+    outcome: Outcome
+    extras: Extras | None = None
+    processed_key: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +73,8 @@ class Seen(Protocol):
 class Warehouse:
     """A pool of connections to one warehouse. Methods raise WarehouseUnavailable (try again) or TerminalError."""
 
-    def __init__(self, url: str, *, pool_size: int = 2) -> None:
+    def __init__(self, url: str, *, pool_size: int = 2, tenant: str = "main") -> None:
+        self._tenant = tenant
         self._engine = open_engine(url, pool_size=pool_size, max_overflow=pool_size)
 
     def __enter__(self) -> Self:
@@ -91,7 +101,7 @@ class Warehouse:
         """Open a run; a run that is open already stays as it is."""
         row = {"run_id": run_id, "trigger": trigger, "started_at": started_at, "dag_id": dag_id}
         with postgres_errors(), self._engine.begin() as connection:
-            connection.execute(_INSERT_NEW[ingest.runs], {**row, "params": dict(params or {})})
+            connection.execute(_INSERT_RUN, {**row, "params": dict(params or {})})
 
     def finish_run(self, run_id: str, *, finished_at: datetime) -> RunSummary:
         """Close a run and count what became of its documents; closing it again counts again."""
@@ -121,11 +131,11 @@ class Warehouse:
             sightings = [
                 {**sighting_row(k, one.uri, one.name), "first_seen_at": seen_at} for k, _, one in keyed
             ]
-            connection.execute(_INSERT_NEW[ingest.sightings], sightings)
+            insert_new(connection, ingest.sightings, sightings)
             seen = [
-                _run_document(run_id, k, place, known[k].status, False, seen_at, {}) for k, place, _ in keyed
+                run_document(run_id, k, place, known[k].status, False, seen_at, {}) for k, place, _ in keyed
             ]
-            connection.execute(_INSERT_NEW[ingest.run_documents], seen)
+            insert_new(connection, ingest.run_documents, seen)
 
     def load(
         self,
@@ -135,19 +145,80 @@ class Warehouse:
         loaded_at: datetime,
         processed_key: Digest | None = None,
         extras: Extras | None = None,
+        by: str = "pipeline",
+        reason: str | None = None,
     ) -> LoadResult:
-        """Make the warehouse hold this outcome, in one transaction. The run must have been started."""
-        rows = rows_of(outcome, SHAPES, extras)
+        """Make the warehouse hold this outcome, in one transaction. The run must have been started.
+
+        `by` and `reason` say who changed the document and why, where this makes a new version of it.
+        """
+        occasion = Occasion(run_id, loaded_at, by, reason, self._tenant)
+        with postgres_errors():
+            return self._merge([_item(Load(outcome, extras, processed_key))], occasion)[0]
+
+    def load_many(
+        self,
+        loads: Sequence[Load],
+        *,
+        run_id: str,
+        loaded_at: datetime,
+        by: str = "pipeline",
+        reason: str | None = None,
+    ) -> list[LoadResult]:
+        """The same for many documents, up to TOGETHER in a transaction; results in the order given.
+
+        A document that Postgres refuses is reported in its result (`refused`) and costs no other document.
+        """
+        return self._merge_all(loads, Occasion(run_id, loaded_at, by, reason, self._tenant))
+
+    def propose(
+        self, loads: Sequence[Load], *, run_id: str, made_at: datetime, by: str = "pipeline", reason: str
+    ) -> list[LoadResult]:
+        """Write what differs from what counts as proposed versions, which no reader sees until they are promoted.
+
+        A document that gave the same again gets none; a proposal that waits is replaced; an unknown document is loaded.
+        """
+        return self._merge_all(loads, Occasion(run_id, made_at, by, reason, self._tenant, propose=True))
+
+    def differences(self, keys: Sequence[str] | None = None) -> list[Difference]:
+        """What the proposals that wait would change, field by field, with evidence; of these documents or of all."""
+        with postgres_errors(), self._engine.connect() as connection:
+            return proposed_differences(connection, keys)
+
+    def promote(self, keys: Sequence[str], *, by: str, reason: str, at: datetime) -> list[Decision]:
+        """Let the proposals of these documents count from now on, all at once for every reader, or none of them.
+
+        TerminalError when one of them was made against a version that no longer counts: propose again.
+        """
         with postgres_errors(), self._engine.begin() as connection:
-            _lock(connection, rows)
-            changed = _load_document(connection, rows, loaded_at, processed_key)
-            connection.execute(_INSERT_NEW[ingest.sightings], {**rows.sighting, "first_seen_at": loaded_at})
-            _link(connection, rows, run_id, loaded_at)
-            seen = _run_document(
-                run_id, rows.key, rows.uri_key, rows.status, changed, loaded_at, outcome.timings
-            )
-            _note_run(connection, seen)
-        return LoadResult(rows.key, rows.status, changed)
+            return promote(connection, keys, by=by, reason=reason, at=at)
+
+    def discard(self, keys: Sequence[str], *, by: str, reason: str, at: datetime) -> list[Decision]:
+        """Set the proposals of these documents aside; they stay readable as discarded versions."""
+        with postgres_errors(), self._engine.begin() as connection:
+            return discard(connection, keys, by=by, reason=reason, at=at)
+
+    def _merge_all(self, loads: Sequence[Load], occasion: Occasion) -> list[LoadResult]:
+        results: list[LoadResult] = []
+        for batch in _batches(loads):
+            results += self._merge_or_halve(batch, occasion)
+        return results
+
+    def _merge_or_halve(self, items: Sequence[Item], occasion: Occasion) -> list[LoadResult]:
+        try:
+            with postgres_errors():
+                return self._merge(items, occasion)
+        except TerminalError as problem:
+            if len(items) > 1:
+                half = len(items) // 2
+                first = self._merge_or_halve(items[:half], occasion)
+                return first + self._merge_or_halve(items[half:], occasion)
+            rows = items[0].rows
+            return [LoadResult(rows.key, rows.status, changed=False, refused=str(problem))]
+
+    def _merge(self, items: Sequence[Item], occasion: Occasion) -> list[LoadResult]:
+        with self._engine.begin() as connection:
+            return merge(connection, items, occasion)
 
     def documents_of_run(self, run_id: str) -> list[DocumentLine]:
         """What a person wants to see after a run, one line a document, in the order of their names."""
@@ -182,25 +253,7 @@ SHAPES: dict[str, Shape] = {
 }
 """The typed tables by document type, as `rows` wants them."""
 
-_INSERT_NEW = {table: insert(table).on_conflict_do_nothing() for table in metadata.sorted_tables}
-_INSERT = {table.fullname: insert(table) for table in metadata.sorted_tables}
-
-
-def _upsert_document() -> Any:
-    """Where a document was seen first stays; everything else follows the last outcome."""
-    kept = ("document_key", "uri", "name", "first_seen_at")
-    new = insert(ingest.documents)
-    changing = {c.name: new.excluded[c.name] for c in ingest.documents.columns if c.name not in kept}
-    return new.on_conflict_do_update(index_elements=["document_key"], set_=changing)
-
-
-_UPSERT_DOCUMENT = _upsert_document()
-
-_UPDATE_RUN_DOCUMENT = text("""
-update ingest.run_documents set status = :status, changed = changed or :changed
-where run_id = :run_id and document_key = :document_key and uri_key = :uri_key
-  and (status <> :status or (:changed and not changed))
-""")
+_INSERT_RUN = insert(ingest.runs).on_conflict_do_nothing()
 
 _FINISH_RUN = text("""
 update ingest.runs r set finished_at = :finished_at, documents = c.documents, accepted = c.accepted,
@@ -213,14 +266,6 @@ from (select count(*) as documents, count(*) filter (where status = 'accepted') 
 where r.run_id = :run_id
 """)
 
-_RUN_DOCUMENT_PARAMS = ("run_id", "document_key", "uri_key", "status", "changed")
-
-_LOCK_KEYS = text("select pg_advisory_xact_lock(hashtextextended(k, 0)) from unnest(cast(:keys as text[])) k")
-
-_BEFORE = select(
-    ingest.documents.c.content_digest, ingest.documents.c.processed_key, ingest.documents.c.superseded_by
-).where(ingest.documents.c.document_key == bindparam("key"))
-
 _KNOWN = select(
     ingest.documents.c.document_key,
     ingest.documents.c.status,
@@ -232,115 +277,25 @@ _KNOWN = select(
     ingest.documents.c.superseded_by.is_(None),
 )
 
-_SUPERSEDE = (
-    update(ingest.documents)
-    .where(ingest.documents.c.document_key == bindparam("place"))
-    .where(ingest.documents.c.superseded_by.is_distinct_from(bindparam("key")))
-    .values(superseded_by=bindparam("key"))
-)
 
-_DELETE_CHILDREN = (
-    text("delete from ingest.pages where document_key = :key"),
-    text("delete from extraction.problems where document_key = :key"),
-    text(
-        "delete from extraction.records where document_key = :key"
-    ),  # its fields, rules and typed rows go along
-)
+def _item(load: Load) -> Item:
+    return Item(load.outcome, rows_of(load.outcome, SHAPES, load.extras), load.processed_key)
 
 
-# --- one document ---
-
-
-def _lock(connection: Connection, rows: DocumentRows) -> None:
-    """Hold the document and its place until the transaction ends; sorted, so that two loaders cannot deadlock."""
-    connection.execute(_LOCK_KEYS, {"keys": sorted({rows.key, rows.uri_key})})
-
-
-def _load_document(
-    connection: Connection, rows: DocumentRows, loaded_at: datetime, processed_key: Digest | None
-) -> bool:
-    before = connection.execute(_BEFORE, {"key": rows.key}).one_or_none()
-    same = before is not None and (before.content_digest, before.superseded_by) == (rows.content_digest, None)
-    if not same:
-        _replace(connection, rows, loaded_at, processed_key, is_new=before is None)
-    elif before is not None and processed_key not in (None, before.processed_key):
-        mine = ingest.documents.c.document_key == rows.key
-        connection.execute(update(ingest.documents).where(mine).values(processed_key=processed_key))
-    if rows.key != rows.uri_key:
-        connection.execute(_SUPERSEDE, {"place": rows.uri_key, "key": rows.key})
-    return not same
-
-
-def _replace(
-    connection: Connection,
-    rows: DocumentRows,
-    loaded_at: datetime,
-    processed_key: Digest | None,
-    *,
-    is_new: bool,
-) -> None:
-    document = {
-        **rows.document,
-        "content_digest": rows.content_digest,
-        "processed_key": processed_key,
-        "superseded_by": None,
-        "first_seen_at": loaded_at,
-        "loaded_at": loaded_at,
-    }
-    connection.execute(_UPSERT_DOCUMENT, document)
-    if not is_new:
-        for statement in _DELETE_CHILDREN:
-            connection.execute(statement, {"key": rows.key})
-    for table, children in rows.children.items():
-        if children:
-            connection.execute(_INSERT[table], list(children))
-
-
-def _link(connection: Connection, rows: DocumentRows, run_id: str, loaded_at: datetime) -> None:
-    """Add what is new: artifacts in the order of their digests, since documents share some and loaders must not deadlock."""
-    if not rows.links:
-        return
-    made = [{**row, "first_linked_at": loaded_at} for row in rows.artifacts]
-    connection.execute(_INSERT_NEW[audit.artifacts], made)
-    linked = [{**row, "run_id": run_id, "linked_at": loaded_at} for row in rows.links]
-    connection.execute(_INSERT_NEW[audit.links], linked)
-    if rows.manifest:
-        manifest = {
-            "digest": rows.manifest,
-            "document_key": rows.key,
-            "run_id": run_id,
-            "loaded_at": loaded_at,
-        }
-        connection.execute(_INSERT_NEW[audit.manifests], {**manifest, "content_digest": rows.content_digest})
-
-
-def _note_run(connection: Connection, seen: Row) -> None:
-    """Insert or update, under the document's lock; an upsert would lock a row that needs no change, and so write it."""
-    noted = connection.execute(
-        _INSERT_NEW[ingest.run_documents], seen, execution_options={"preserve_rowcount": True}
-    )
-    if noted.rowcount == 0:
-        connection.execute(_UPDATE_RUN_DOCUMENT, {name: seen[name] for name in _RUN_DOCUMENT_PARAMS})
-
-
-def _run_document(
-    run_id: str,
-    key: str,
-    place: str,
-    status: Status,
-    changed: bool,
-    seen_at: datetime,
-    timings: Mapping[str, float],
-) -> Row:
-    return {
-        "run_id": run_id,
-        "document_key": key,
-        "uri_key": place,
-        "status": status.value,
-        "changed": changed,
-        "seen_at": seen_at,
-        "timings": dict(timings),
-    }
+def _batches(loads: Sequence[Load]) -> Iterator[list[Item]]:
+    """At most TOGETHER documents each; what concerns a document or place again comes in a later batch."""
+    batch: list[Item] = []
+    taken: set[str] = set()
+    for load in loads:
+        item = _item(load)
+        keys = {item.rows.key, item.rows.uri_key}
+        if len(batch) == TOGETHER or taken & keys:
+            yield batch
+            batch, taken = [], set()
+        batch.append(item)
+        taken |= keys
+    if batch:
+        yield batch
 
 
 def _known(connection: Connection, keys: Sequence[str]) -> dict[str, Known]:

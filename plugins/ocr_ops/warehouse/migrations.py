@@ -32,14 +32,18 @@ SQL_FOLDER = Path(__file__).parents[3] / "sql"
 _LOCK = 7_240_118_653_004_211  # any number, as long as every version of ocr-ops uses this one
 _LOCK_WAIT = "10s"
 _COLUMN_COMMENT = re.compile(r"^--   (\w+): (.+)$")
+_STATEMENT = re.compile(
+    r"create or replace (?:(?P<view>view)|function) (?P<name>(?:marts|extraction)\.\w+)(?(view) as\b|\()"
+)
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One file of `sql/views`: its statement, and the comments its leading lines hold."""
+    """One file of `sql/views`: its statement, and the comments its leading lines hold. `kind` is view or function."""
 
+    kind: str
     name: str
     comment: str
     columns: dict[str, str]
@@ -178,12 +182,12 @@ def view_from_sql(content: str) -> View:
     columns = {found[1]: found[2] for line in head if (found := _COLUMN_COMMENT.match(line))}
     comment = " ".join(line.removeprefix("--").strip() for line in head if not _COLUMN_COMMENT.match(line))
     statement = "\n".join(line for line in lines if not line.startswith("--")).strip().removesuffix(";")
-    found = re.match(r"create or replace view marts\.(\w+) as\b", statement)
+    found = _STATEMENT.match(statement)
     if found is None:
         raise TerminalError(
-            f"a view file must hold one `create or replace view marts.NAME as`: {statement[:60]!r}"
+            f"a view file must hold one `create or replace view marts.NAME as` (or a function): {statement[:60]!r}"
         )
-    return View(found[1], comment, columns, statement)
+    return View("view" if found["view"] else "function", found["name"], comment, columns, statement)
 
 
 def _replace_views(connection: Connection, views: list[View]) -> None:
@@ -196,8 +200,10 @@ def _replace_views(connection: Connection, views: list[View]) -> None:
             for view in views:
                 _create_view(connection, view)
     except DBAPIError:
-        names = ", ".join(f"marts.{view.name}" for view in views)
-        connection.exec_driver_sql(f"drop view if exists {names} restrict")
+        for kind in ("function", "view"):
+            names = ", ".join(view.name for view in views if view.kind == kind)
+            if names:
+                connection.exec_driver_sql(f"drop {kind} if exists {names} restrict")
         for view in views:
             _create_view(connection, view)
 
@@ -205,19 +211,24 @@ def _replace_views(connection: Connection, views: list[View]) -> None:
 def _create_view(connection: Connection, view: View) -> None:
     """Make a view; a column its file says nothing about is described as the column of that name it comes from."""
     connection.exec_driver_sql(view.statement, execution_options={"no_parameters": True})
-    _comment(connection, f"view marts.{view.name}", view.comment)
+    _comment(connection, f"{view.kind} {view.name}", view.comment)
+    if view.kind == "function":
+        return
     for column, words in view.columns.items():
-        _comment(connection, f"column marts.{view.name}.{column}", words)
-    inherited = connection.execute(text(_INHERITED), {"view": view.name, "own": list(view.columns)})
+        _comment(connection, f"column {view.name}.{column}", words)
+    schema, _, name = view.name.partition(".")
+    inherited = connection.execute(
+        text(_INHERITED), {"schema": schema, "view": name, "own": list(view.columns)}
+    )
     for column, words in inherited:
-        _comment(connection, f"column marts.{view.name}.{column}", words)
+        _comment(connection, f"column {view.name}.{column}", words)
 
 
 _INHERITED = """
 select own.attname, min(col_description(source.attrelid, source.attnum))
 from pg_attribute own
-join pg_class c on c.oid = own.attrelid and c.oid = format('marts.%I', cast(:view as text))::regclass
-join information_schema.view_column_usage used on used.view_schema = 'marts' and used.view_name = c.relname
+join pg_class c on c.oid = own.attrelid and c.oid = format('%I.%I', cast(:schema as text), cast(:view as text))::regclass
+join information_schema.view_column_usage used on used.view_schema = :schema and used.view_name = c.relname
 join pg_attribute source on source.attrelid = format('%I.%I', used.table_schema, used.table_name)::regclass
   and source.attname = used.column_name
 where own.attnum > 0 and source.attname = own.attname and own.attname <> all(cast(:own as text[]))

@@ -74,12 +74,14 @@ order by document_key = :name desc, document_key limit 6
 """)
 
 _PARTS = {
-    "pages": "select * from ingest.pages where document_key = :key order by page",
-    "record": "select * from extraction.records where document_key = :key",
-    "fields": "select * from extraction.fields where document_key = :key order by position",
-    "boxes": "select * from extraction.field_boxes where document_key = :key order by field, position",
-    "rules": "select * from extraction.rule_results where document_key = :key order by position",
-    "problems": "select * from extraction.problems where document_key = :key order by position",
+    "pages": "select t.* from ingest.pages t join ingest.documents d using (document_key, version) where document_key = :key order by page",
+    "record": "select t.* from extraction.records t join ingest.documents d using (document_key, version) where document_key = :key and t.record_digest is not null",
+    "fields": "select t.* from extraction.fields t join ingest.documents d using (document_key, version) where document_key = :key order by position",
+    "boxes": "select t.* from extraction.field_boxes t join ingest.documents d using (document_key, version) where document_key = :key order by t.field, t.position",
+    "rules": "select t.* from extraction.rule_results t join ingest.documents d using (document_key, version) where document_key = :key order by position",
+    "problems": "select t.* from extraction.problems t join ingest.documents d using (document_key, version) where document_key = :key order by position",
+    "versions": "select version, state, status, valid_from, valid_to, made_at, made_by, reason, record_digest "
+    "from extraction.records where document_key = :key order by version",
     "sightings": "select * from ingest.sightings where document_key = :key order by first_seen_at, uri",
     "links": "select l.*, a.kind, a.media_type, a.size_bytes from audit.links l join audit.artifacts a using (digest) "
     "where document_key = :key order by page nulls first, role, linked_at",

@@ -1,0 +1,17 @@
+"""Versions of records with their evidence; taxes, parties, duplicates, calls to models and their prices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0004_record_versions"
+down_revision = "0003_audit"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    statements = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
+    op.get_bind().exec_driver_sql(statements, execution_options={"no_parameters": True})
