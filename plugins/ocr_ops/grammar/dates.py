@@ -15,7 +15,8 @@ from typing import Literal
 
 from ocr_ops.grammar.words import fold
 
-DateOrder = Literal["dmy", "mdy"]
+DateOrder = Literal["dmy", "mdy", "ymd"]
+"""How dates in digits are meant where the year has two of them; "ymd" on Chinese paper."""
 
 _MONTHS: dict[str, int] = {
     name: number
@@ -63,6 +64,10 @@ _NAMED_FIRST = re.compile(
 _CHINESE = re.compile(r"(?P<y>(?:20)?\d{2})\s?年\s?(?P<m>\d{1,2})\s?月\s?(?P<d>\d{1,2})\s?日?")
 _COMPACT = re.compile(r"(?<![\d.,/:\-])(?P<y>20[0-3]\d)(?P<m>[01]\d)(?P<d>[0-3]\d)(?!\d)")
 _YEAR_FIRST_SHORT = re.compile(r"(?<![\d./-])(?P<y>\d{2})(?P<s>-)(?P<m>\d{2})(?P=s)(?P<d>\d{2})(?![\d-])")
+_YEAR_FIRST = re.compile(r"(?<![\d./-])(?P<y>\d{2})(?P<s>[-./])(?P<m>\d{2})(?P=s)(?P<d>\d{2})(?![\d./-])")
+_HAN = re.compile("[\u4e00-\u9fff]")
+_HAN_SHARE = 0.2
+"""Share of Han characters among the letters from which a page is Chinese."""
 _THREE_DIGITS = re.compile(r"(?:\d.*){2}")
 _LETTER_IN_DATE = re.compile(
     r"(?<![A-Za-z])(?=[\dOolI|]{1,4}[./\-][\dOolI|]{1,2}[./\-][\dOolI|]{2,4})(?:[\dOolI|]{1,4}[./\-]){2}[\dOolI|]{2,4}"
@@ -114,7 +119,13 @@ def find_dates(text: str, order: DateOrder = "dmy") -> tuple[PrintedDate, ...]:
 
 
 def date_order(texts: Iterable[str], hint: DateOrder = "dmy") -> DateOrder:
-    """Day first or month first, by the dates that can only be one of them; `hint` where none can tell."""
+    """Day first or month first, by the dates that can only be one of them; `hint` where none can tell.
+
+    Chinese paper puts the year first.
+    """
+    texts = tuple(texts)
+    if _is_chinese(texts):
+        return "ymd"
     votes = {"dmy": 0, "mdy": 0}
     for text in texts:
         for pattern in (_NUMERIC, _SHORT):
@@ -125,6 +136,11 @@ def date_order(texts: Iterable[str], hint: DateOrder = "dmy") -> DateOrder:
     if votes["dmy"] == votes["mdy"]:
         return hint
     return "dmy" if votes["dmy"] > votes["mdy"] else "mdy"
+
+
+def _is_chinese(texts: Iterable[str]) -> bool:
+    letters = "".join(char for text in texts for char in text if char.isalpha())
+    return len(_HAN.findall(letters)) > _HAN_SHARE * max(len(letters), 1)
 
 
 def find_times(text: str) -> tuple[PrintedTime, ...]:
@@ -165,6 +181,8 @@ def _all_forms(clean: str, text: str, order: DateOrder) -> Iterable[PrintedDate]
         yield from _plain_forms(pattern, clean, text)
     for pattern in (_NAMED, _NAMED_FIRST):
         yield from _named_forms(pattern, clean, text)
+    if order == "ymd":
+        yield from _plain_forms(_YEAR_FIRST, clean, text)
     for pattern in (_NUMERIC, _SHORT_GLUED, _SHORT):
         for found in pattern.finditer(clean):
             printed = _numeric(found, text, order)
@@ -209,7 +227,7 @@ def _named_forms(pattern: re.Pattern[str], clean: str, text: str) -> Iterable[Pr
 def _numeric(found: re.Match[str], text: str, order: DateOrder) -> PrintedDate | None:
     first, second, year = int(found["a"]), int(found["b"]), int(found["y"])
     as_dmy, as_mdy = _day(year, second, first), _day(year, first, second)
-    preferred, other = (as_dmy, as_mdy) if order == "dmy" else (as_mdy, as_dmy)
+    preferred, other = (as_mdy, as_dmy) if order == "mdy" else (as_dmy, as_mdy)
     day = preferred or other
     if day is None:
         return None

@@ -15,6 +15,9 @@ from typing import Literal
 
 DecimalMark = Literal[".", ","]
 
+_MEASURED = re.compile(
+    r"(?<![\d.,:/-])(\d{1,9}(?:[.,]\d{1,3})?)\s?(?:km|公里|kg|公斤|kWh|min|[glmh])(?![A-Za-z])", re.IGNORECASE
+)
 _BLANKS = str.maketrans(
     {"\u00a0": " ", "\u202f": " ", "\u2009": " ", "，": ",", "．": ".", "−": "-", "–": "-", "’": "'"}
 )
@@ -162,3 +165,13 @@ def _split(number: str, mark: DecimalMark) -> tuple[str, str]:
     if repeated or (grouped and sign != mark and not re.search(r"[.,' ]", head)):
         return re.sub(r"\D", "", number), ""
     return re.sub(r"\D", "", head), cents
+
+
+def find_measured(text: str) -> tuple[Amount, ...]:
+    """Numbers with a unit of length, weight, time or energy right behind them ("15.9km"), which are no amounts of money."""
+    found = ((match, parse_number(match[1])) for match in _MEASURED.finditer(text))
+    return tuple(
+        Amount(value, format(value, "f"), match[0], match.start(), match.end(), decimals=0)
+        for match, value in found
+        if value is not None
+    )

@@ -273,9 +273,11 @@ def _doubt(spec: FieldSpec, one: Chosen, rules: Sequence[RuleResult], paper: Pap
         {(place.page, round(place.row / 4)) for place in places_of(paper, spec.kind, one.reading.value)}
     )
     if spec.kind is Kind.MONEY:
+        # noughts stand everywhere: repeats of nothing confirm nothing
+        repeated = printed > 2 and not is_zero(spec, one.reading.value)
         return (
             None
-            if printed > 2
+            if repeated
             else f"nothing on the document confirms {_name(spec)}: its sums could not be checked"
         )
     if spec.kind is Kind.DATE:

@@ -14,7 +14,7 @@ from rapidfuzz import fuzz
 
 from ocr_ops.grammar.currency import currency_of, guess_currency
 from ocr_ops.grammar.dates import DateOrder, date_order, find_dates, find_times
-from ocr_ops.grammar.numbers import DecimalMark, decimal_mark, find_amounts
+from ocr_ops.grammar.numbers import Amount, DecimalMark, decimal_mark, find_amounts, find_measured
 from ocr_ops.grammar.words import fold
 from ocr_ops.model import Evidence, Kind, Match, ReadPage
 from ocr_ops.segments import Segment, segments_of
@@ -87,7 +87,7 @@ def _best(field: str, places: tuple[Place, ...], claimed: Sequence[str]) -> Evid
 
 def _shows(paper: Paper, kind: Kind, value: str) -> Callable[[str], Match | None]:
     if kind in NUMBERS:
-        return _number_shown(paper.mark, value)
+        return _number_shown(paper.mark, value, measured=kind is Kind.QUANTITY)
     if kind is Kind.DATE:
         return lambda text: _if(any(d.iso == value for d in find_dates(text, paper.order)), value in text)
     if kind is Kind.TIME:
@@ -100,12 +100,16 @@ def _shows(paper: Paper, kind: Kind, value: str) -> Callable[[str], Match | None
     return lambda text: _if(len(wanted) > 1 and wanted in squeezed(text), value in text)
 
 
-def _number_shown(mark: DecimalMark, value: str) -> Callable[[str], Match | None]:
+def _number_shown(mark: DecimalMark, value: str, *, measured: bool) -> Callable[[str], Match | None]:
     try:
         wanted = Decimal(value)
     except InvalidOperation:
         return lambda text: None
-    return lambda text: _if(any(a.value == wanted for a in find_amounts(text, mark)), value in text)
+
+    def numbers(text: str) -> tuple[Amount, ...]:
+        return (*find_amounts(text, mark), *(find_measured(text) if measured else ()))
+
+    return lambda text: _if(any(a.value == wanted for a in numbers(text)), value in text)
 
 
 def _if(shown: bool, exactly: bool) -> Match | None:

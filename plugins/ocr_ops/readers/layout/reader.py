@@ -13,6 +13,7 @@ from ocr_ops.readers.layout.amounts import all_money
 from ocr_ops.readers.layout.labels import LabelSet
 from ocr_ops.readers.layout.lexicon import concepts
 from ocr_ops.readers.layout.lines import find_items, read_lines
+from ocr_ops.readers.layout.measures import read_measures
 from ocr_ops.readers.layout.merchant import read_merchant
 from ocr_ops.readers.layout.numbers_beside import read_identifiers, read_words
 from ocr_ops.readers.layout.page import Page, lay_out
@@ -21,7 +22,7 @@ from ocr_ops.readers.layout.totals import read_totals
 from ocr_ops.readers.layout.when import read_dates, read_times
 
 READER = "layout"
-VERSION = "3"
+VERSION = "4"
 
 
 def read_layout(pages: Sequence[ReadPage], schema: Schema) -> Candidate:
@@ -39,8 +40,7 @@ def read_layout(pages: Sequence[ReadPage], schema: Schema) -> Candidate:
     labels = LabelSet(f for f in schema.fields if "*" not in f.path)
     readings = [
         *dates,
-        *read_times(laid, schema, dates),
-        *totals,
+        *_measured(read_measures(laid, schema, mark), [*read_times(laid, schema, dates), *totals]),
         *read_identifiers(laid, schema, labels),
         *read_words(laid, schema, labels),
         *read_lines(items, schema, [Decimal(r.value) for r in totals]),
@@ -49,6 +49,12 @@ def read_layout(pages: Sequence[ReadPage], schema: Schema) -> Candidate:
         *read_parties(laid, schema, labels),
     ]
     return Candidate(READER, VERSION, tuple(sorted(readings, key=lambda r: r.path)))
+
+
+def _measured(measures: Sequence[Reading], others: Sequence[Reading]) -> list[Reading]:
+    """What a list of measures says of times and amounts goes before what their usual place says."""
+    found = {reading.path for reading in measures}
+    return [*measures, *(reading for reading in others if reading.path not in found)]
 
 
 def _summary_row(pages: Sequence[Page]) -> int | None:
