@@ -138,7 +138,7 @@ def _pdf_sheet(page: Any, number: int, limits: Limits) -> Sheet:
     scale = _pdf_scale(page.rect.width, page.rect.height, limits)
     pixmap = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), alpha=False, colorspace=pymupdf.csRGB)
     pixels = np.frombuffer(pixmap.samples_mv, np.uint8).reshape(pixmap.height, pixmap.width, 3)
-    layer = text_layer_of(page, number)
+    layer = text_layer_of(page, number, pixels)
     picture = _encoded(Image.fromarray(_grey(pixels)))
     size = PixelSize(pixmap.width, pixmap.height)
     image = PageImage(number, digest_of(picture), "image/jpeg", size, round(scale * POINTS_PER_INCH, 1))

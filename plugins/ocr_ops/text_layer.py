@@ -2,8 +2,9 @@
 
 In: an upright PyMuPDF page. Out: a `RawPage` of lines in `ReplyFormat.LINES`, or none where the layer cannot be
 trusted to be the page: too little of it, unreadable characters, a scan with a stamp, text under a picture. Text that a
-person cannot see (invisible render mode, transparent, outside the page, smaller than `SMALLEST_PT`) is left out and
-reported, unless pictures cover the page: then it is what a scanner's OCR put there, and our own reading counts.
+person cannot see (invisible render mode, transparent, outside the page, smaller than `SMALLEST_PT`, or without ink of its
+own in the picture: `visible_text`) is left out and reported, unless pictures cover the page: then it is what a scanner's
+OCR put there, and our own reading counts. Hidden words without a number or a date are left out without a word.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from itertools import groupby, pairwise
 from typing import Any
 from unicodedata import category
 
+import numpy as np
 import pymupdf
 
 from ocr_ops.geometry import to_grid
+from ocr_ops.grammar.dates import find_dates
+from ocr_ops.grammar.numbers import find_amounts
 from ocr_ops.model import Problem, ProblemKind, RawPage, ReplyFormat, Stage
+from ocr_ops.visible_text import Pixels, ink_seen, overprinted, under_pictures
 
 FEWEST_CHARACTERS = 24
 """Visible characters below which a page is read as a picture."""
@@ -32,6 +37,9 @@ LEVEL_COSINE = 0.98
 """Lines of text that lean more than about 11 degrees are set apart: margins and watermarks, not table rows."""
 WIDE_GAP, BREAK_GAP = 0.9, 0.5
 """Gaps in heights of the line that part two words: anywhere, and where the PDF itself starts a new line."""
+
+_LOOK_DPI = 100
+"""Resolution of a page that is drawn only to see what shows."""
 
 _REPLACEMENT = "\ufffd"
 _FLAGS = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_IGNORE_ACTUALTEXT
@@ -66,11 +74,12 @@ class TextLayer:
     problems: tuple[Problem, ...] = ()
 
 
-def text_layer_of(page: pymupdf.Page, number: int) -> TextLayer:
-    """Read the text layer of an upright page (rotation removed)."""
+def text_layer_of(page: pymupdf.Page, number: int, picture: Pixels | None = None) -> TextLayer:
+    """Read the text layer of an upright page (rotation removed); `picture` is the page drawn at any scale."""
     width, height = page.rect.width, page.rect.height
-    words, hidden = _words(page)
-    covered = _picture_share(page)
+    pictures = page.get_image_info()
+    words, hidden = _words(page, _drawn(page) if picture is None else picture, pictures)
+    covered = _picture_share(page, pictures)
     problems = _hidden_problem(hidden, covered, number)
     if not is_usable(words, covered) or (covered >= SCAN_SHARE and _has_text_under_picture(page)):
         return TextLayer(None, problems)
@@ -154,20 +163,66 @@ def _stacked(one: Word, other: Word) -> bool:
     return shared > 0.2 * min(one.x2 - one.x1, other.x2 - other.x1) and not _side_by_side(one, other)
 
 
-def _words(page: pymupdf.Page) -> tuple[list[Word], int]:
-    """The words that a person can see, and how many characters there are that nobody can."""
+def _drawn(page: pymupdf.Page) -> Pixels:
+    pixmap = page.get_pixmap(dpi=_LOOK_DPI, alpha=False, colorspace=pymupdf.csRGB)
+    return np.frombuffer(pixmap.samples, np.uint8).reshape(pixmap.height, pixmap.width, 3)
+
+
+def _words(
+    page: pymupdf.Page, picture: Pixels, pictures: Sequence[dict[str, Any]]
+) -> tuple[list[Word], list[Word]]:
+    """The words that a person can see, and those that nobody can."""
+    lines = list(_lines(page))
+    _mark_ink(page, picture, [span for _, line in lines for span in line["spans"]])
     seen: list[Word] = []
-    hidden = 0
-    for place, line in _lines(page):
+    hidden: list[Word] = []
+    for place, line in lines:
         level = line["dir"][0] >= LEVEL_COSINE
         for visible, characters in _runs(line):
             word = _word(characters, place, level)
             middle = pymupdf.Point((word.x1 + word.x2) / 2, (word.y1 + word.y2) / 2)
-            if visible and middle in page.rect:
-                seen.append(word)
-            else:
-                hidden += len(characters)
-    return seen, hidden
+            (seen if visible and middle in page.rect else hidden).append(word)
+    over = _over(page, seen, pictures)
+    hidden += (word for word, above in zip(seen, over, strict=True) if above not in (None, word.text))
+    return [word for word, above in zip(seen, over, strict=True) if above is None], hidden
+
+
+def _mark_ink(page: pymupdf.Page, picture: Pixels, spans: Sequence[dict[str, Any]]) -> None:
+    """Note at each letter and digit whether the picture shows it.
+
+    Signs go with what stands before them, and so do the letters without a width into which ligatures are taken apart.
+    """
+    known = [(span, one) for span in spans for one in span["chars"] if one["c"].isalnum() and _width(one) > 0]
+    scale = np.array([picture.shape[1] / page.rect.width, picture.shape[0] / page.rect.height] * 2)
+    boxes = np.array([one["bbox"] for _, one in known]).reshape(-1, 4) * scale
+    seen = ink_seen(picture, boxes, [span["color"] for span, _ in known])
+    for (_, one), visible in zip(known, seen.tolist(), strict=True):
+        one["ink"] = visible
+    for span in spans:
+        unknown = not any(one["c"].isalnum() for one in span["chars"])
+        before = next((one["ink"] for one in span["chars"] if "ink" in one), unknown)
+        for one in span["chars"]:
+            before = one.setdefault("ink", before)
+
+
+def _width(character: dict[str, Any]) -> float:
+    return float(character["bbox"][2] - character["bbox"][0])
+
+
+def _over(page: pymupdf.Page, words: Sequence[Word], pictures: Sequence[dict[str, Any]]) -> list[str | None]:
+    """What was painted over each word: other words, nothing readable ("") for a picture, None for nothing."""
+    if not words:
+        return []
+    boxes = np.array([(word.x1, word.y1, word.x2, word.y2) for word in words])
+    level = [n for n, word in enumerate(words) if word.level]
+    over: list[str | None] = [None] * len(words)
+    for n, above in zip(level, overprinted(boxes[level], [words[n].text for n in level]), strict=True):
+        over[n] = above
+    if pictures:
+        clear = [info["bbox"] for info in pictures if info.get("has-mask")]
+        for n in np.flatnonzero(under_pictures(boxes, page.get_bboxlog(), clear)).tolist():
+            over[n] = ""
+    return over
 
 
 def _lines(page: pymupdf.Page) -> Iterator[tuple[tuple[int, int], dict[str, Any]]]:
@@ -180,7 +235,7 @@ def _lines(page: pymupdf.Page) -> Iterator[tuple[tuple[int, int], dict[str, Any]
 def _runs(line: dict[str, Any]) -> Iterator[tuple[bool, list[dict[str, Any]]]]:
     """The characters of one line between white space, parted also where visible text ends; whether each run is visible."""
     characters = (
-        (span["alpha"] >= FAINTEST_ALPHA and span["size"] >= SMALLEST_PT, character)
+        (span["alpha"] >= FAINTEST_ALPHA and span["size"] >= SMALLEST_PT and character["ink"], character)
         for span in line["spans"]
         for character in span["chars"]
     )
@@ -207,16 +262,24 @@ def _has_text_under_picture(page: pymupdf.Page) -> bool:
     return False
 
 
-def _hidden_problem(characters: int, picture_share: float, number: int) -> tuple[Problem, ...]:
-    if characters == 0 or picture_share >= SCAN_SHARE:
+def _hidden_problem(words: Sequence[Word], picture_share: float, number: int) -> tuple[Problem, ...]:
+    """What to tell of hidden words. Printers' marks and generators' names lie hidden on honest pages: what holds no number
+    and no date is nobody's value, and leaving it out is enough."""
+    lines = (" ".join(word.text for word in line) for _, line in groupby(words, key=lambda word: word.line))
+    if picture_share >= SCAN_SHARE or not any(_holds_a_value(line) for line in lines):
         return ()
+    characters = sum(len(word.text) for word in words)
     detail = f"page {number} holds {characters} characters that a person cannot see; they were left out"
     return (Problem(Stage.OPEN, ProblemKind.HIDDEN_TEXT, detail, page=number),)
 
 
-def _picture_share(page: pymupdf.Page) -> float:
+def _holds_a_value(line: str) -> bool:
+    return bool(find_amounts(line)) or any(not day.compact for day in find_dates(line))
+
+
+def _picture_share(page: pymupdf.Page, pictures: Sequence[dict[str, Any]]) -> float:
     """Share of the page that its pictures cover, 0..1; a scan may come in strips, so they are added up."""
-    return min(sum(_share(page, info["bbox"]) for info in page.get_image_info()), 1.0)
+    return min(sum(_share(page, info["bbox"]) for info in pictures), 1.0)
 
 
 def _share(page: pymupdf.Page, box: Sequence[float]) -> float:

@@ -201,7 +201,7 @@ def test_a_rotated_page_reads_as_it_is_seen(rotation: int):
 def test_a_cropped_page_has_its_boxes_on_the_part_that_is_seen():
     def draw(page: pymupdf.Page) -> None:
         page.insert_text((210, 320), "inside of the crop box and visible")
-        page.insert_text((20, 40), "outside")
+        page.insert_text((20, 40), "outside 12.50")
         page.set_cropbox(pymupdf.Rect(200, 300, 500, 600))
 
     layer = layer_of(draw)
@@ -259,6 +259,90 @@ def test_hidden_text_over_visible_text_takes_nothing_of_it_away():
         page.insert_text((60, 100), "Total 9999 and more to hide the line below it", render_mode=3)
 
     assert texts_of(layer_of(draw)) == [SENTENCE]
+
+
+def test_hidden_words_without_a_number_are_left_out_and_no_reason_to_look():
+    def draw(page: pymupdf.Page) -> None:
+        page.insert_text((60, 100), SENTENCE)
+        page.insert_text((60, 140), "Powered by a generator, job D/60325/523756", color=(1, 1, 1))
+
+    layer = layer_of(draw)
+
+    assert texts_of(layer) == [SENTENCE]
+    assert layer.problems == ()
+
+
+@pytest.mark.parametrize("grey", [1.0, 0.97], ids=["white", "nearly white"])
+def test_text_in_the_colour_of_the_paper_is_dropped_and_reported(grey: float):
+    def draw(page: pymupdf.Page) -> None:
+        page.insert_text((60, 100), SENTENCE)
+        page.insert_text((60, 140), "Total 99.00", color=(grey, grey, grey))
+
+    layer = layer_of(draw)
+
+    assert texts_of(layer) == [SENTENCE]
+    assert [problem.kind for problem in layer.problems] == [ProblemKind.HIDDEN_TEXT]
+
+
+@pytest.mark.parametrize("fill", [(1, 1, 1), (0, 0, 0), (0.4, 0.6, 0.8)], ids=["white", "black", "blue"])
+def test_text_under_a_filled_rectangle_is_dropped_and_reported(fill: tuple[float, float, float]):
+    def draw(page: pymupdf.Page) -> None:
+        page.insert_text((60, 100), SENTENCE)
+        page.insert_text((60, 140), "Total 99.00")
+        page.draw_rect(pymupdf.Rect(50, 125, 200, 145), color=fill, fill=fill)
+
+    layer = layer_of(draw)
+
+    assert texts_of(layer) == [SENTENCE]
+    assert [problem.kind for problem in layer.problems] == [ProblemKind.HIDDEN_TEXT]
+
+
+def test_of_two_prints_in_one_place_only_the_later_is_read():
+    def draw(page: pymupdf.Page) -> None:
+        page.insert_text((60, 100), SENTENCE)
+        page.insert_text((60, 140), "Total 99.00")
+        page.draw_rect(pymupdf.Rect(50, 125, 200, 145), color=(1, 1, 1), fill=(1, 1, 1))
+        page.insert_text((60, 140), "Total 12.00")
+
+    layer = layer_of(draw)
+
+    assert texts_of(layer) == [SENTENCE, "Total 12.00"]
+    assert [problem.kind for problem in layer.problems] == [ProblemKind.HIDDEN_TEXT]
+
+
+def test_text_under_a_picture_is_dropped_whatever_the_picture_shows():
+    def draw(page: pymupdf.Page) -> None:
+        page.insert_text((60, 100), SENTENCE)
+        page.insert_text((60, 140), "Total 99.00")
+        noise = Image.fromarray(np.random.default_rng(1).integers(0, 255, (40, 300), np.uint8))
+        out = io.BytesIO()
+        noise.save(out, "PNG")
+        page.insert_image(pymupdf.Rect(50, 125, 200, 145), stream=out.getvalue(), keep_proportion=False)
+
+    layer = layer_of(draw)
+
+    assert texts_of(layer) == [SENTENCE]
+    assert [problem.kind for problem in layer.problems] == [ProblemKind.HIDDEN_TEXT]
+
+
+def test_white_text_on_a_dark_band_and_grey_text_are_seen():
+    def draw(page: pymupdf.Page) -> None:
+        page.draw_rect(pymupdf.Rect(50, 80, 560, 110), color=(0, 0, 0.4), fill=(0, 0, 0.4))
+        page.insert_text((60, 100), SENTENCE, color=(1, 1, 1))
+        page.insert_text((60, 140), "Total 99.00 in pale grey", color=(0.7, 0.7, 0.7))
+
+    layer = layer_of(draw)
+
+    assert texts_of(layer) == [SENTENCE, "Total 99.00 in pale grey"]
+    assert layer.problems == ()
+
+
+def test_the_same_words_printed_twice_are_bold_and_no_cheat():
+    def draw(page: pymupdf.Page) -> None:
+        page.insert_text((60, 100), SENTENCE)
+        page.insert_text((60.3, 100), SENTENCE)
+
+    assert layer_of(draw).problems == ()
 
 
 def test_alternative_text_does_not_replace_what_is_printed():
