@@ -94,8 +94,11 @@ async def read_pages(
     on_page: Callable[[ReadPage, Digest], None] | None = None,
     tries: int = TRIES,
     collect: bool = True,
+    room: asyncio.Semaphore | None = None,
 ) -> list[ReadPage]:
     """Read pages, at most `in_flight` at once and no picture fetched earlier than needed; one out for each one in.
+
+    `room` bounds the pages of several calls together.
 
     `keep` stores an attempt, in a thread, and `keep_picture` a picture that had to be turned upright; both return its digest.
     `tries` bounds the replies asked for: so many for a page, or for each part of a long one, and as many again for its
@@ -108,19 +111,25 @@ async def read_pages(
     finished: dict[int, ReadPage] = {}
     source = _numbered(pages)
     gate = asyncio.Lock()
+    room = room or asyncio.Semaphore(in_flight)
 
-    async def work() -> None:
-        while True:
+    async def next_page() -> bool:
+        async with room:
             async with gate:
                 taken = await anext(source, None)
             if taken is None:
-                return
+                return False
             place, (page, picture) = taken
             read = await _read_page(desk, page, picture)
             if collect:
                 finished[place] = read
             if on_page is not None:
                 on_page(read, page.digest)
+        return True
+
+    async def work() -> None:
+        while await next_page():
+            pass
 
     try:
         async with asyncio.TaskGroup() as group:

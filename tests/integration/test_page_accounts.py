@@ -17,12 +17,16 @@ import pytest
 from PIL import Image, ImageDraw
 
 import fake_model_server as fake
+from bench import bench
 from fake_model_server import STALL, Answer, Entry, FakeModelServer, Json, Seen, reply
 from ocr_ops.codec import digest_of, to_json
 from ocr_ops.engines.vllm import VllmEngine
 from ocr_ops.errors import ModelRefused, ModelUnreachable
 from ocr_ops.model import PageImage, PixelSize, ProblemKind, ReadPage
 from ocr_ops.ocr import read_pages
+from ocr_ops.pipeline import batches
+from ocr_ops.pipeline.journey import Order
+from ocr_ops.pipeline.listing import list_documents
 
 MODEL = "deepseek-ai/DeepSeek-OCR"
 MODELS = ((MODEL, 8192),)
@@ -254,6 +258,27 @@ def test_one_of_three_servers_that_is_never_there_costs_no_page() -> None:
 
     assert held(pages) == {} and dead.chats == []
     assert_read_once(first, third)
+
+
+@pytest.mark.parametrize(("scans", "photos"), [(0, COUNT), (1, 3)])
+def test_documents_share_the_places_at_the_servers_and_leave_none_empty(
+    tmp_path: Path, scans: int, photos: int
+) -> None:
+    for number in range(photos):
+        picture(number).resize((600, 840)).save(tmp_path / f"{number}.png")
+    for number in range(scans):
+        scanned(tmp_path / f"{number}.pdf")
+    slow = Answer(GOOD.status, GOOD.body, GOOD.headers, delay_s=0.3)
+    with FakeModelServer([slow], models=MODELS) as server:
+        shop = bench(
+            tmp_path / "var", ocr_engine="vllm", ocr_urls=server.url, ocr_model=MODEL, ocr_in_flight="6"
+        )
+        journeys = list_documents(shop, tmp_path)
+        read = asyncio.run(batches.read_documents(shop, Order(), journeys))
+
+    assert len(read) == scans + photos and {journey.status for journey in read} == {None}
+    assert server.most_running == 6
+    assert len(server.chats) == len({seen.picture for seen in server.chats})
 
 
 # --- a client that is killed ---

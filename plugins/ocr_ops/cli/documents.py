@@ -50,7 +50,7 @@ Llm = Annotated[
 ]
 
 CHUNK = 4
-"""Documents between two updates of the output."""
+"""Documents between two updates of the output; more where an engine reads more pages at once."""
 
 
 def process(
@@ -147,8 +147,9 @@ def _walk(
     rows = []
     with page_progress(len(journeys)) as (report, progress, task):
         shop = replace(shop, report=report)
-        for start in range(0, len(journeys), CHUNK):
-            for journey in asyncio.run(_through(shop, order, journeys[start : start + CHUNK])):
+        chunk = max(CHUNK, shop.pages_in_flight(order.engine))
+        for start in range(0, len(journeys), chunk):
+            for journey in asyncio.run(_through(shop, order, journeys[start : start + chunk])):
                 rows.append(outcome_row(_done(shop, journey, into)))
                 progress.advance(task)
     if not quiet:

@@ -26,7 +26,7 @@ from ocr_ops.pipeline.workshop import Event, Workshop
 from ocr_ops.warehouse import RunSummary, Warehouse
 
 DOCUMENTS_AT_ONCE = 4
-"""Documents of a batch that are opened and read side by side."""
+"""Documents of a batch that are worked on side by side; more where the OCR engine reads more pages at once."""
 
 
 def plan(
@@ -99,20 +99,21 @@ def now() -> datetime:
 
 
 async def read_documents(shop: Workshop, order: Order, journeys: Sequence[Journey]) -> list[Journey]:
-    """Open, read and render documents, a few at a time, in the order given."""
+    """Open, read and render documents in the order given, as many at a time as keep the OCR engine busy."""
     engine = shop.engine(order.engine)
     in_flight = shop.pages_in_flight(order.engine)
+    room = asyncio.Semaphore(in_flight)
 
     async def one(journey: Journey) -> Journey:
         journey = await steps.isolated(Stage.OPEN, journey, partial(steps.open_document, shop))
-        read = partial(steps.read_pages, shop, engine, in_flight=in_flight)
+        read = partial(steps.read_pages, shop, engine, room)
         journey = await steps.isolated(Stage.READ, journey, read)
         journey = await steps.isolated(Stage.RENDER, journey, partial(steps.render_document, shop))
         shop.report(Event(Stage.READ, journey.name, 1, 1, str(journey.status or "read")))
         return journey
 
     try:
-        return await _side_by_side(one, journeys)
+        return await _side_by_side(one, journeys, max(DOCUMENTS_AT_ONCE, in_flight))
     finally:
         await engine.close()
 
@@ -158,9 +159,11 @@ def _fetch(shop: Workshop, digest: str) -> Batch:
 
 
 async def _side_by_side(
-    one: Callable[[Journey], Coroutine[Any, Any, Journey]], journeys: Iterable[Journey]
+    one: Callable[[Journey], Coroutine[Any, Any, Journey]],
+    journeys: Iterable[Journey],
+    at_once: int = DOCUMENTS_AT_ONCE,
 ) -> list[Journey]:
-    gate = asyncio.Semaphore(DOCUMENTS_AT_ONCE)
+    gate = asyncio.Semaphore(at_once)
 
     async def in_turn(journey: Journey) -> Journey:
         async with gate:

@@ -142,14 +142,17 @@ def _source_bytes(shop: Workshop, found: SourceDocument) -> bytes:
     return data
 
 
-async def read_pages(shop: Workshop, engine: Engine, journey: Journey, in_flight: int) -> Journey:
-    """Pictures -> blocks. A page with a usable text layer needs no engine; a page read before is not read again."""
+async def read_pages(shop: Workshop, engine: Engine, room: asyncio.Semaphore, journey: Journey) -> Journey:
+    """Pictures -> blocks. A page with a usable text layer needs no engine; a page read before is not read again.
+
+    `room` is for the pages of all documents that are read at the same time.
+    """
     opened_digest = journey.need("open")
     opened = from_json(Opened, shop.store.get(opened_digest))
     key = step_key("read", opened=opened_digest, engine=dict(engine.identity), parser=grounding.VERSION)
     digest = shop.store.find(key)
     if digest is None:
-        pages = await _read_all(shop, engine, journey.name, opened, in_flight)
+        pages = await _read_all(shop, engine, room, journey.name, opened)
         result = to_json(tuple(pages))
         digest = shop.store.put(result) if _may_change(engine, pages) else shop.keep(key, result)
     found = replace(journey, problems=(*journey.problems, *opened.problems))
@@ -175,7 +178,7 @@ def _with_text(shop: Workshop, journey: Journey) -> Journey:
 
 
 async def _read_all(
-    shop: Workshop, engine: Engine, name: str, opened: Opened, in_flight: int
+    shop: Workshop, engine: Engine, room: asyncio.Semaphore, name: str, opened: Opened
 ) -> list[ReadPage]:
     total, done = len(opened.pages), 0
     read: dict[int, ReadPage] = {}
@@ -202,10 +205,11 @@ async def _read_all(
     await ocr.read_pages(
         engine,
         ((page.image, shop.store.get(page.image.digest)) for page in unread),
-        in_flight=in_flight,
+        in_flight=len(unread),
         keep=lambda raw: shop.store.put(to_json(raw)),
         keep_picture=shop.store.put,
         on_page=keep_page,
+        room=room,
     )
     return [read[number] for number in sorted(read)]
 
