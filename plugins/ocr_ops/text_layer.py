@@ -25,6 +25,9 @@ from ocr_ops.grammar.numbers import find_amounts
 from ocr_ops.model import Problem, ProblemKind, RawPage, ReplyFormat, Stage
 from ocr_ops.visible_text import Pixels, ink_seen, overprinted, under_pictures
 
+ENGINE = "text-layer"
+"""Who read a page that nobody looked at."""
+
 FEWEST_CHARACTERS = 24
 """Visible characters below which a page is read as a picture."""
 BAD_SHARE = 0.04
@@ -84,7 +87,7 @@ def text_layer_of(page: pymupdf.Page, number: int, picture: Pixels | None = None
     if not is_usable(words, covered) or (covered >= SCAN_SHARE and _has_text_under_picture(page)):
         return TextLayer(None, problems)
     text = lines_json(words, width, height)
-    raw = RawPage(number, "text-layer", "pymupdf", pymupdf.__version__, ReplyFormat.LINES, text)
+    raw = RawPage(number, ENGINE, "pymupdf", pymupdf.__version__, ReplyFormat.LINES, text)
     return TextLayer(raw, problems)
 
 

@@ -15,7 +15,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import cv2
@@ -121,6 +122,13 @@ def decoded(picture: bytes) -> Picture:
     if pixels is None:
         raise ValueError("an engine was handed bytes that are no picture")
     return np.asarray(pixels, np.uint8)
+
+
+@contextmanager
+def models_for(threads: int = 0) -> Iterator[Models]:
+    """The process's models, for one caller at a time."""
+    with _lock:
+        yield _loaded(threads)
 
 
 def _loaded(threads: int) -> Models:

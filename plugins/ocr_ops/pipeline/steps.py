@@ -36,6 +36,7 @@ from ocr_ops.model_faults import RequestRefused
 from ocr_ops.pipeline import einvoices
 from ocr_ops.pipeline.export import picture_name
 from ocr_ops.pipeline.journey import AUTO, Extracted, Journey, Opened, OpenedPage, Order, Rendered
+from ocr_ops.pipeline.witness import witness_fields, witnesses_of
 from ocr_ops.pipeline.workshop import Event, Workshop
 from ocr_ops.readers import doc_type as doc_types
 from ocr_ops.readers import einvoice, layout, llm_pictures
@@ -306,17 +307,24 @@ def _schema_for(shop: Workshop, order: Order, pages: ReadPages, journey: Journey
 
 
 async def judge_fields(shop: Workshop, journey: Journey) -> Journey:
-    """Candidates -> the record: values with evidence, rules, problems and a status."""
+    """Candidates, and what the picture says of them -> the record: values with evidence, rules, problems and a status."""
+    journey = await witness_fields(shop, journey)
     read, extracted_digest = journey.need("read"), journey.need("extract")
     extracted = from_json(Extracted, shop.store.get(extracted_digest))
     schema = load_schema(extracted.doc_type, extracted.schema_version, shop.schema_folder)
 
     def make() -> bytes:
         candidates = tuple(from_json(Candidate, shop.store.get(digest)) for digest in extracted.candidates)
+        candidates = (*candidates, *witnesses_of(shop, journey))
         return to_json(decide.judge(schema, candidates, load_pages(shop, journey)))
 
     key = step_key(
-        "judge", read=read, extracted=extracted_digest, schema=schema.fingerprint, judge=decide.VERSION
+        "judge",
+        read=read,
+        extracted=extracted_digest,
+        witnessed=journey.need("witness"),
+        schema=schema.fingerprint,
+        judge=decide.VERSION,
     )
     return journey.did("judge", key, (read, extracted_digest, schema.fingerprint), shop.once(key, make))
 

@@ -1,0 +1,74 @@
+"""One document between reading and judging: critical values that rest on a PDF's own text are read again in its picture.
+
+Only the places of those values are read, by the embedded recogniser whatever engine is configured: small crops, all of a
+page in one go. A page that an engine read needs no witness, and one drawn from an e-invoice can be none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
+
+from ocr_ops.codec import from_json, step_key, to_json
+from ocr_ops.engines import lines
+from ocr_ops.geometry import to_pixels
+from ocr_ops.judge import witness
+from ocr_ops.judge.evidence import Paper, paper_of
+from ocr_ops.judge.witness import Claim, Testimony, Witnessed
+from ocr_ops.model import Candidate, Digest, RawPage, ReadPage
+from ocr_ops.pipeline.einvoices import is_bare_xml
+from ocr_ops.pipeline.journey import Extracted, Journey
+from ocr_ops.pipeline.workshop import Workshop
+from ocr_ops.schemas import load_schema
+from ocr_ops.text_layer import ENGINE as TEXT_LAYER
+
+
+async def witness_fields(shop: Workshop, journey: Journey) -> Journey:
+    """Ask the picture about every critical value that a text layer shows."""
+    read, extracted = journey.need("read"), journey.need("extract")
+    key = step_key(
+        "witness", read=read, extracted=extracted, version=witness.VERSION, reader=lines.identity()
+    )
+    digest = shop.store.find(key)
+    if digest is None:
+        found = Witnessed() if is_bare_xml(journey) else await asyncio.to_thread(_ask, shop, read, extracted)
+        digest = shop.keep(key, to_json(found))
+    return journey.did("witness", key, (read, extracted), digest)
+
+
+def witnesses_of(shop: Workshop, journey: Journey) -> tuple[Candidate, ...]:
+    """The witness as the judge hears it: no readings, a problem for each value that the picture does not show."""
+    found = from_json(Witnessed, shop.store.get(journey.need("witness")))
+    return (Candidate("witness", witness.VERSION, (), found.doubts),) if found.testimonies else ()
+
+
+def _ask(shop: Workshop, read: Digest, extracted_digest: Digest) -> Witnessed:
+    pages = from_json(tuple[ReadPage, ...], shop.store.get(read))
+    text_pages = {page.image.number for page in pages if _is_from_text(shop, page)}
+    if not text_pages:
+        return Witnessed()
+    extracted = from_json(Extracted, shop.store.get(extracted_digest))
+    schema = load_schema(extracted.doc_type, extracted.schema_version, shop.schema_folder)
+    candidates = tuple(from_json(Candidate, shop.store.get(digest)) for digest in extracted.candidates)
+    paper = paper_of(pages)
+    claims = witness.claims_of(schema, candidates, pages, paper, text_pages)
+    return Witnessed(tuple(_testimonies(shop, pages, claims, paper)))
+
+
+def _is_from_text(shop: Workshop, page: ReadPage) -> bool:
+    return bool(page.attempts) and from_json(RawPage, shop.store.get(page.attempts[-1])).engine == TEXT_LAYER
+
+
+def _testimonies(
+    shop: Workshop, pages: Sequence[ReadPage], claims: Sequence[Claim], paper: Paper
+) -> Iterator[Testimony]:
+    images = {page.image.number: page.image for page in pages}
+    for number, of_page in groupby(sorted(claims, key=attrgetter("page")), key=attrgetter("page")):
+        asked, image = list(of_page), images[number]
+        places = {claim.block: to_pixels(claim.box, image.size) for claim in asked}
+        said = dict(
+            zip(places, lines.read_lines(shop.store.get(image.digest), tuple(places.values())), strict=True)
+        )
+        yield from (witness.testify(claim, said[claim.block], paper) for claim in asked)
