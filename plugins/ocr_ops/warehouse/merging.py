@@ -110,7 +110,7 @@ def merge(connection: Connection, items: Sequence[Item], occasion: Occasion) -> 
     _note_processed(connection, [plan for plan in plans if plan.same and not plan.proposal])
     _supersede(connection, items)
     _note_seen(connection, plans, occasion)
-    _link(connection, items, occasion)
+    _link(connection, plans, occasion)
     return [
         LoadResult(
             plan.item.rows.key,
@@ -308,13 +308,17 @@ def run_document(
     }
 
 
-def _link(connection: Connection, items: Sequence[Item], occasion: Occasion) -> None:
+def _link(connection: Connection, plans: Sequence[_Planned], occasion: Occasion) -> None:
     """Add what is new of what was kept. Artifacts are shared by documents, so all come in the order of their digests."""
     at, run_id = occasion.at, occasion.run_id
+    items = [plan.item for plan in plans]
     made = {row["digest"]: {**row, "first_linked_at": at} for item in items for row in item.rows.artifacts}
     insert_new(connection, audit.artifacts, [made[digest] for digest in sorted(made)])
-    links = [{**row, "run_id": run_id, "linked_at": at} for item in items for row in item.rows.links]
-    insert_new(connection, audit.links, links)
+    noted = {"run_id": run_id, "linked_at": at}
+    # nothing can be linked yet to a document that was not there a moment ago
+    for write, is_new in ((copy_rows, True), (insert_new, False)):
+        some = [plan.item.rows.links for plan in plans if (plan.before.version == 0) is is_new]
+        write(connection, audit.links, [{**row, **noted} for links in some for row in links])
     manifests = {item.rows.manifest: _manifest(item.rows, occasion) for item in items if item.rows.manifest}
     insert_new(connection, audit.manifests, [manifests[digest] for digest in sorted(manifests)])
     calls = {
