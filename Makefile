@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 FOLDER ?= samples
 STAMP := .venv/.installed
-.PHONY: help setup demo up down worker status test test-fast lint fix lock bench clean
+.PHONY: help setup demo up down worker status test test-fast test-live lint fix lock bench clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,11 @@ test: $(STAMP)  ## All tests, with branch coverage (no internet, GPU or Docker n
 
 test-fast: $(STAMP)  ## Tests that need neither Postgres nor Airflow nor OCR models
 	@$(BIN)/pytest -q -m "not postgres and not airflow and not ocr and not slow"
+
+test-live: $(STAMP)  ## The OCR client against a real vLLM server (docs/live_tests.md)
+	@[ -n "$$OCR_OPS_LIVE_VLLM$$OCR_OPS_LIVE_URL" ] || { echo "make test-live needs a server: see docs/live_tests.md, in short:" >&2; \
+	  echo "  scripts/install_vllm_cpu.sh ~/vllm-cpu && OCR_OPS_LIVE_VLLM=~/vllm-cpu make test-live" >&2; exit 2; }
+	@$(BIN)/pytest -q -s tests/live
 
 lint: $(STAMP)  ## Check style, types and import layers; changes nothing
 	@$(BIN)/ruff check .
