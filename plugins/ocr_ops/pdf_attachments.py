@@ -69,9 +69,13 @@ def _specifications(document: Any) -> Iterator[Any]:
 
 def _tree_values(root: Any) -> Iterator[Any]:
     """Values of a name tree, first leaf first; branches may nest (`/Kids`)."""
-    waiting, nodes = [root], 0
+    waiting, seen, nodes = [root], set[int](), 0
     while waiting and nodes < _MOST_NODES:
         node = waiting.pop()
+        number = int(mupdf.pdf_to_num(node))
+        if number and number in seen:
+            continue
+        seen.add(number)
         nodes += 1
         yield from list(_entries(_get(node, "Names")))[1::2]
         waiting += list(_entries(_get(node, "Kids")))[::-1]
