@@ -172,9 +172,8 @@ class VllmEngine:
         ask: _Ask,
         extras: Mapping[str, Any],
     ) -> Completion:
-        budget = self._token_budget(about, page.size, ask.prompt)
-        timeout_s = self._timeout_s or _FIRST_TOKEN_S + budget * _SLOWEST_TOKEN_S
-        fields = self._request(page, ask, budget) | dict(extras)
+        fields = self._request(page, ask, about) | dict(extras)
+        timeout_s = self._timeout_s or _FIRST_TOKEN_S + fields["max_tokens"] * _SLOWEST_TOKEN_S
         listener = self._on_text
         if listener is None:
             return await server.chat(_body(page, picture, ask, fields), timeout_s=timeout_s)
@@ -188,12 +187,12 @@ class VllmEngine:
         left = max(1, context - prompt_tokens)
         return min(left, self._max_tokens) if self._max_tokens else left
 
-    def _request(self, page: PageImage, ask: _Ask, budget: int) -> dict[str, Any]:
+    def _request(self, page: PageImage, ask: _Ask, about: About) -> dict[str, Any]:
         """Everything that is asked for besides the messages."""
         return {
             "model": self._model,
             "temperature": ask.temperature,
-            "max_tokens": budget,
+            "max_tokens": self._token_budget(about, page.size, ask.prompt),
             "skip_special_tokens": False,
         }
 
