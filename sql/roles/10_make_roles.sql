@@ -1,11 +1,11 @@
 -- Group roles without a login: grant them to the people and programs that log in.
 --   grant ocr_ops_analyst to alice;
--- A user who may not make roles gets a notice; an administrator makes the two roles and runs `ocr-ops db migrate` again.
+-- A user who may not make roles gets a notice; an administrator makes the roles and runs `ocr-ops db migrate` again.
 do $$
 declare
   wanted text;
 begin
-  foreach wanted in array array['ocr_ops_loader', 'ocr_ops_analyst'] loop
+  foreach wanted in array array['ocr_ops_loader', 'ocr_ops_analyst', 'ocr_ops_auditor', 'ocr_ops_reviewer'] loop
     if exists (select from pg_roles where rolname = wanted) then
       continue;
     end if;

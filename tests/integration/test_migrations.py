@@ -203,12 +203,43 @@ def test_the_loader_can_only_add_to_the_audit_tables(migrated, table, change):
         execute(migrated, "set role ocr_ops_loader", change.format(table))
 
 
+@pytest.mark.parametrize("role", ["ocr_ops_loader", "ocr_ops_reviewer"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "delete from extraction.records",
+        "update extraction.records set values = '{}'",
+        "update extraction.fields set value = '0'",
+        "update extraction.invoices set grand_total = 0",
+        "delete from ingest.pages",
+        "update ingest.prices set per_hour = 0",
+    ],
+)
+def test_nobody_rewrites_what_was_read(migrated, role, change):
+    with pytest.raises(Exception, match="permission denied"):
+        execute(migrated, f"set role {role}", change)
+
+
+def test_the_auditor_reads_everything_and_writes_nothing(migrated):
+    views = execute(
+        migrated,
+        "select schemaname || '.' || viewname from pg_views where schemaname in ('marts', 'extraction')",
+    )
+
+    for relation in [*metadata.tables, *(view for (view,) in views), "audit.schema_version"]:
+        assert _may_read(migrated, "ocr_ops_auditor", relation), relation
+        for right in ("insert", "update", "delete", "truncate"):
+            asked = f"select has_table_privilege('ocr_ops_auditor', '{relation}', '{right}')"
+            assert execute(migrated, asked) == [(False,)], relation
+
+
 def test_roles_have_no_login_and_no_password(migrated):
     roles = (
         "select rolname, rolcanlogin, rolpassword from pg_authid where rolname like 'ocr_ops_%' order by 1"
     )
 
-    assert execute(migrated, roles) == [("ocr_ops_analyst", False, None), ("ocr_ops_loader", False, None)]
+    names = ["ocr_ops_analyst", "ocr_ops_auditor", "ocr_ops_loader", "ocr_ops_reviewer"]
+    assert execute(migrated, roles) == [(name, False, None) for name in names]
 
 
 def test_a_user_who_may_not_make_roles_is_told_and_can_go_on(server_url, sql_copy, caplog):

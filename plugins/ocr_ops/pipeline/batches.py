@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ocr_ops.codec import from_json, to_json, to_plain
+from ocr_ops.errors import TerminalError
 from ocr_ops.model import Digest, Outcome, SourceDocument, Stage
 from ocr_ops.ocr import worst_of
 from ocr_ops.pipeline import steps
@@ -23,7 +24,7 @@ from ocr_ops.pipeline.journey import Batch, Journey, Order
 from ocr_ops.pipeline.listing import list_documents, unknown
 from ocr_ops.pipeline.outcome import outcome_of
 from ocr_ops.pipeline.workshop import Event, Workshop
-from ocr_ops.warehouse import RunSummary, Warehouse
+from ocr_ops.warehouse import Load, RunSummary, Warehouse
 
 DOCUMENTS_AT_ONCE = 4
 """Documents of a batch that are worked on side by side; more where the OCR engine reads more pages at once."""
@@ -69,14 +70,22 @@ def extract_batch(shop: Workshop, batch: str) -> str:
 
 
 def load_batch(shop: Workshop, batch: str, *, run_id: str) -> dict[str, int]:
-    """Load every document of a batch, one transaction each; returns how many ended in which status."""
+    """Load every document of a batch, each whole or not at all; returns how many ended in which status.
+
+    TerminalError when Postgres refused a document; the others are loaded then all the same.
+    """
     statuses: Counter[str] = Counter()
     documents = _fetch(shop, batch).documents
+    loads = [Load(*outcome_of(shop, journey)) for journey in documents]
     with Warehouse(shop.settings.database_url) as warehouse:
-        for number, journey in enumerate(documents, start=1):
-            outcome = load_document(shop, warehouse, journey, run_id=run_id)
-            statuses[outcome.status] += 1
-            shop.report(Event(Stage.LOAD, journey.name, number, len(documents), str(outcome.status)))
+        results = warehouse.load_many(loads, run_id=run_id, loaded_at=now())
+    for number, (journey, result) in enumerate(zip(documents, results, strict=True), start=1):
+        statuses[result.status] += 1
+        words = result.refused or str(result.status)
+        shop.report(Event(Stage.LOAD, journey.name, number, len(documents), words))
+    refused = [result.refused for result in results if result.refused]
+    if refused:
+        raise TerminalError(f"{len(refused)} of {len(results)} documents were not loaded: {refused[0]}")
     return dict(statuses)
 
 

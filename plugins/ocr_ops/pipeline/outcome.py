@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import replace
 
-from ocr_ops import overlay
+from ocr_ops import overlay, picture_hash
 from ocr_ops.audit import Manifest
-from ocr_ops.codec import from_json, step_key, to_json, to_plain
+from ocr_ops.codec import canonical_json, from_json, step_key, to_json, to_plain
 from ocr_ops.errors import OcrOpsError
 from ocr_ops.model import Digest, Outcome, Problem, RawPage, ReadPage, Record, Stage, Status
 from ocr_ops.pipeline.journey import Extracted, Journey, Opened, Rendered
 from ocr_ops.pipeline.steps import broken, load_pages, load_record
 from ocr_ops.pipeline.workshop import Workshop
-from ocr_ops.rows import Extras
+from ocr_ops.readers.llm import LlmAttempt
+from ocr_ops.rows import Extras, ModelCall
 
 
 def outcome_of(shop: Workshop, journey: Journey) -> tuple[Outcome, Extras]:
@@ -115,9 +118,55 @@ def _fields_by_block(page: ReadPage, record: Record | None) -> dict[str, str]:
 
 
 def _extras(shop: Workshop, outcome: Outcome) -> Extras:
-    """What the warehouse wants to know of the stored artefacts: the raw readings that count, and every size."""
-    raws = {page.attempts[-1] for page in outcome.pages if page.attempts}
+    """What the warehouse wants to know of the stored artefacts: readings, sizes, looks, and what models were asked."""
+    attempts = [(page.image.number, digest) for page in outcome.pages for digest in page.attempts]
+    raws = {digest: from_json(RawPage, shop.store.get(digest)) for _, digest in attempts}
+    read = tuple(_reading(digest, raws[digest], page) for page, digest in attempts if raws[digest].seconds)
+    first = next((page.image for page in outcome.pages if page.image.number == 1), None)
+    looks = _looks(shop, first.digest) if first else None
     return Extras(
-        raw_pages={digest: from_json(RawPage, shop.store.get(digest)) for digest in raws},
+        raw_pages={page.attempts[-1]: raws[page.attempts[-1]] for page in outcome.pages if page.attempts},
         sizes={digest: shop.store.size_of(digest) for digest in outcome.artifacts.values()},
+        picture_hashes={} if looks is None else {1: looks},
+        calls=(*read, *_corrections(shop, outcome)),
     )
+
+
+def _reading(digest: Digest, raw: RawPage, page: int) -> ModelCall:
+    return ModelCall(
+        digest,
+        Stage.READ,
+        raw.engine,
+        raw.model,
+        prompt_tokens=raw.prompt_tokens,
+        completion_tokens=raw.completion_tokens,
+        seconds=raw.seconds,
+        page=page,
+    )
+
+
+def _corrections(shop: Workshop, outcome: Outcome) -> Iterator[ModelCall]:
+    """What the language model was asked; the reader's name says with which prompt."""
+    readers = outcome.record.readers if outcome.record else ()
+    version = next((reader.rpartition("/prompt-")[2] for reader in readers if "/prompt-" in reader), None)
+    for role, digest in outcome.artifacts.items():
+        if role.startswith("llm/attempt/"):
+            asked = from_json(LlmAttempt, shop.store.get(digest))
+            yield ModelCall(
+                digest,
+                Stage.EXTRACT,
+                "llm",
+                asked.model,
+                version,
+                asked.prompt_tokens,
+                asked.completion_tokens,
+                asked.seconds,
+            )
+
+
+def _looks(shop: Workshop, picture: Digest) -> int | None:
+    """The difference hash of a picture, worked out once."""
+    key = step_key("looks", picture=picture, version=picture_hash.VERSION)
+    stored = shop.once(key, lambda: canonical_json(picture_hash.difference_hash(shop.store.get(picture))))
+    found: int | None = json.loads(shop.store.get(stored))
+    return found
