@@ -1,15 +1,17 @@
-"""What was kept: artifacts of the audit store and their links to documents. Rows are only ever added."""
+"""What was kept and what happened: artifacts, their links to documents, the hash chain. Rows are only ever added."""
 
 from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     ForeignKey,
     Index,
     Integer,
     String,
     Table,
+    Text,
 )
 
 from ocr_ops.tables.columns import (
@@ -86,4 +88,47 @@ manifests = Table(
     Index(None, "document_key"),
     schema="audit",
     comment="One row per processing of a document: its manifest lists every step with inputs, output and versions",
+)
+
+chain = Table(
+    "chain",
+    metadata,
+    Column(
+        "sequence",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="Place in the chain, from 1, no gap",
+    ),
+    Column("at", Instant, nullable=False, comment="When, by the server's clock; never before the row ahead"),
+    Column(
+        "kind",
+        String(40),
+        CheckConstraint("kind ~ '^[a-z][a-z_]*$'", name="kind_is_a_word"),
+        nullable=False,
+        comment="What happened: loaded, proposed, promoted, discarded, reviewed, retained, erased, held, released, anchored",
+    ),
+    Column(
+        "subject",
+        String(250),
+        CheckConstraint("subject ~ '^[^\\n]+$'", name="subject_is_one_line"),
+        nullable=False,
+        comment="What it happened to: the key of a document, or the name of a run or policy",
+    ),
+    Column(
+        "payload",
+        Text,
+        nullable=False,
+        comment="Details as JSON text: digests, counts, names of rules; never what a document says",
+    ),
+    digest("payload_digest", "sha256 of the payload's UTF-8 bytes"),
+    digest("previous_hash", "Hash of the row ahead; 64 zeros in the first row"),
+    digest(
+        "hash",
+        "sha256 over this row and, through previous_hash, every row ahead: docs/auditors.md has the format",
+    ),
+    Index(None, "subject"),
+    CheckConstraint("sequence >= 1", name="sequence_starts_at_1"),
+    schema="audit",
+    comment="What happened to documents, in order: no row can be changed or removed without breaking every hash behind it",
 )
