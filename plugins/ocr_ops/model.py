@@ -84,6 +84,7 @@ class ProblemKind(StrEnum):
     NOT_ON_PAGE = "not_on_page"
     AMBIGUOUS = "ambiguous"
     UNCONFIRMED = "unconfirmed"
+    IMPROBABLE = "improbable"
     READERS_DISAGREE = "readers_disagree"
     RULE_FAILED = "rule_failed"
     BAD_XML = "bad_xml"
@@ -298,6 +299,7 @@ class Evidence:
     """Where on paper a field's value stands, found by alignment and never by a model's claim.
 
     `probability` in 0..1 that the value is right, as calibrated on labelled documents; None where nothing was calibrated.
+    `signs` is what that was concluded from, in the order of `judge.calibration.SIGNS`.
     """
 
     field: str
@@ -306,6 +308,7 @@ class Evidence:
     blocks: tuple[str, ...] = ()
     raw: str = ""
     probability: float | None = None
+    signs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,15 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError
 
-from ocr_ops.codec import canonical_json, digest_of
+from ocr_ops.codec import canonical_json, digest_of, from_json
 from ocr_ops.errors import UnknownSchema
+from ocr_ops.judge.calibration import Calibration
 from ocr_ops.model import FieldSpec, Kind, RuleSpec, Schema
 
 FOLDER = Path(__file__).resolve().parents[2] / "extraction_schemas"
 """Where document types live unless a caller says otherwise."""
 
+_CALIBRATION = re.compile(r"v(\d+)\.json\Z")
 _FILE_NAME = re.compile(r"v(\d+)\.schema\.json\Z")
 
 
@@ -42,6 +44,23 @@ def load_schema(doc_type: str, version: int | None = None, folder: Path = FOLDER
         )
     number = version or max(versions)
     return _checked(doc_type, number, versions[number], folder / "meta.schema.json")
+
+
+@lru_cache(maxsize=8)
+def load_calibration(folder: Path = FOLDER) -> Calibration | None:
+    """The newest `calibration/v<N>.json` beside the document types, or None where there is none; UnknownSchema when it is damaged."""
+    found = {
+        int(m.group(1)): p
+        for p in (folder / "calibration").glob("v*.json")
+        if (m := _CALIBRATION.match(p.name))
+    }
+    if not found:
+        return None
+    path = found[max(found)]
+    try:
+        return from_json(Calibration, path.read_bytes())
+    except (OSError, ValueError) as problem:
+        raise UnknownSchema(f"{path} is not a calibration: {problem}") from problem
 
 
 def violations(schema: Schema, values: Any) -> tuple[str, ...]:

@@ -13,8 +13,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ocr_ops.grammar.dates import find_dates
+from ocr_ops.judge.calibration import Calibration
 from ocr_ops.judge.evidence import CODES, NUMBERS, Paper, find_evidence, paper_of, places_of, squeezed
 from ocr_ops.judge.rules import check_rules
+from ocr_ops.judge.signs import Witnesses
 from ocr_ops.judge.stated import READER, is_zero, stated_doubts
 from ocr_ops.model import (
     Candidate,
@@ -33,7 +35,7 @@ from ocr_ops.model import (
     Status,
 )
 
-VERSION = "3"
+VERSION = "5"
 """Part of the step's key: change it with any change of judgement."""
 
 SURE_READING = 0.7
@@ -57,21 +59,28 @@ class Chosen:
     rivals: tuple[Chosen, ...] = ()
 
 
-def judge(schema: Schema, candidates: Sequence[Candidate], pages: Sequence[ReadPage]) -> Record:
+def judge(
+    schema: Schema,
+    candidates: Sequence[Candidate],
+    pages: Sequence[ReadPage],
+    calibration: Calibration | None = None,
+) -> Record:
     """Decide one document. `candidates` in the order of trust: between values that stand on paper the one that a sum
-    confirms wins, else the later reader's."""
+    confirms wins, else the later reader's. Without a calibration no value gets a probability."""
     paper = paper_of(pages)
     specs = {spec.path: spec for spec in schema.fields}
     chosen, problems = _choose(specs, candidates, paper)
     chosen = _settled_by_arithmetic(schema, chosen)
     values = _values(chosen)
     rules = check_rules(schema, values)
+    chosen = _weighed(specs, chosen, Witnesses.of(paper, rules), calibration)
     problems += _page_problems(pages)
     problems += [problem for candidate in candidates for problem in candidate.problems]
     problems += stated_doubts(schema, candidates, paper, same_value)
     problems += _missing(schema, values)
     problems += _broken_rules(schema, rules)
     problems += _untrusted(schema, chosen, rules, paper)
+    problems += _improbable(schema, chosen, calibration)
     return Record(
         doc_type=schema.doc_type,
         schema_version=schema.version,
@@ -135,8 +144,17 @@ def _settle(spec: FieldSpec, readings: list[tuple[str, Reading]], paper: Paper) 
             groups.append([one])
         else:
             same.append(one)
-    first, *others = (_chosen(group) for group in groups)
+    first, *others = sorted(
+        (_chosen(group) for group in groups), key=lambda one: not _fills_its_line(spec, one)
+    )
     return replace(first, rivals=tuple(others))
+
+
+def _fills_its_line(spec: FieldSpec, one: Chosen) -> bool:
+    """Whether words are what their line says, rather than some words of a sentence: names are not told in sentences."""
+    if spec.kind is not Kind.TEXT:
+        return True
+    return 2 * len(squeezed(one.reading.value)) >= len(squeezed(one.evidence.raw))
 
 
 def _chosen(agreeing: Sequence[tuple[str, Reading, Evidence]]) -> Chosen:
@@ -158,6 +176,42 @@ def _settled_by_arithmetic(schema: Schema, chosen: dict[str, Chosen]) -> dict[st
                 settled[path] = replace(rival, rivals=(one,))
                 break
     return settled
+
+
+def _weighed(
+    specs: dict[str, FieldSpec],
+    chosen: dict[str, Chosen],
+    witnesses: Witnesses,
+    calibration: Calibration | None,
+) -> dict[str, Chosen]:
+    """Every value with what speaks for it, and the probability that follows."""
+    weighed = {}
+    for path, one in chosen.items():
+        cell = path not in specs
+        kind = specs[pattern_of(path)].kind
+        signs = witnesses.signs(
+            kind,
+            one.reading.value,
+            one.evidence,
+            readers=len(set(one.readers)),
+            rivals=len(one.rivals),
+            label=one.reading.score,
+            cell=cell,
+        )
+        probability = calibration.probability(kind, signs, cell=cell) if calibration else None
+        weighed[path] = replace(one, evidence=replace(one.evidence, signs=signs, probability=probability))
+    return weighed
+
+
+def _improbable(schema: Schema, chosen: dict[str, Chosen], calibration: Calibration | None) -> list[Problem]:
+    problems = []
+    for spec in schema.fields if calibration else ():
+        sure = chosen[spec.path].evidence.probability if spec.path in chosen else None
+        least = calibration.least(schema.doc_type, spec.path) if calibration else 0.0
+        if spec.critical and sure is not None and sure < least:
+            words = f"{_name(spec)} is right with a chance of {sure:.1%} only; {least:.1%} is asked for"
+            problems.append(_problem(ProblemKind.IMPROBABLE, spec, words))
+    return problems
 
 
 def _values(chosen: dict[str, Chosen]) -> dict[str, str]:
@@ -256,7 +310,9 @@ def _untrusted(
             )
         if not spec.critical:
             continue
-        if one.rivals and not _arithmetic_holds(spec.path, rules):
+        if one.rivals and not (
+            _arithmetic_holds(spec.path, rules) and _sums_decide(spec.path, schema, chosen)
+        ):
             problems.append(
                 _problem(ProblemKind.READERS_DISAGREE, spec, f"readers disagree about {_name(spec)}")
             )
@@ -300,6 +356,18 @@ def _date_doubt(spec: FieldSpec, one: Chosen, printed: int, paper: Paper) -> str
     if len(distinct) > 1 and printed < 2:
         return f"the document prints {len(distinct)} dates and only one of them once is {_name(spec)}"
     return None
+
+
+def _sums_decide(path: str, schema: Schema, chosen: dict[str, Chosen]) -> bool:
+    """Whether no other reader's values would add up just as well: a document may print a second set of sums."""
+    for reader in {name for rival in chosen[path].rivals for name in rival.readers}:
+        theirs = {
+            other: next((rival for rival in one.rivals if reader in rival.readers), one)
+            for other, one in chosen.items()
+        }
+        if _arithmetic_holds(path, check_rules(schema, _values(theirs))):
+            return False
+    return True
 
 
 def _arithmetic_holds(path: str, rules: Sequence[RuleResult]) -> bool:

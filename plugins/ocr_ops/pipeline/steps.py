@@ -42,7 +42,7 @@ from ocr_ops.readers import doc_type as doc_types
 from ocr_ops.readers import einvoice, layout, llm_pictures
 from ocr_ops.readers.llm import LlmReader, LlmResult
 from ocr_ops.schemas import doc_types as known_types
-from ocr_ops.schemas import load_schema
+from ocr_ops.schemas import load_calibration, load_schema
 
 log = logging.getLogger(__name__)
 
@@ -260,6 +260,7 @@ async def extract_fields(shop: Workshop, llm: LlmReader | None, order: Order, jo
     key = step_key(
         "extract",
         read=journey.need("read"),
+        opened=journey.need("open"),  # two documents may look alike and bring different e-invoices
         einvoice=einvoice.VERSION,
         schema=schema.fingerprint,
         layout=layout.VERSION,
@@ -316,8 +317,9 @@ async def judge_fields(shop: Workshop, journey: Journey) -> Journey:
     def make() -> bytes:
         candidates = tuple(from_json(Candidate, shop.store.get(digest)) for digest in extracted.candidates)
         candidates = (*candidates, *witnesses_of(shop, journey))
-        return to_json(decide.judge(schema, candidates, load_pages(shop, journey)))
+        return to_json(decide.judge(schema, candidates, load_pages(shop, journey), calibration))
 
+    calibration = load_calibration(shop.schema_folder)
     key = step_key(
         "judge",
         read=read,
@@ -325,6 +327,7 @@ async def judge_fields(shop: Workshop, journey: Journey) -> Journey:
         witnessed=journey.need("witness"),
         schema=schema.fingerprint,
         judge=decide.VERSION,
+        calibration=to_plain(calibration),
     )
     return journey.did("judge", key, (read, extracted_digest, schema.fingerprint), shop.once(key, make))
 

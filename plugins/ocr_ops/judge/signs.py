@@ -1,0 +1,106 @@
+"""What speaks for one value, as numbers in 0..1 in the order of `calibration.SIGNS`. Pure; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ocr_ops.grammar.dates import find_dates
+from ocr_ops.grammar.numbers import find_amounts
+from ocr_ops.judge.calibration import Signs
+from ocr_ops.judge.evidence import Paper, places_of
+from ocr_ops.model import Evidence, Kind, Match, RuleResult
+
+LEAST_SCORE = 0.9
+"""Engine confidence from which the sign `ocr` rises: below it, recognisers guess."""
+
+ROUNDED_BY = Decimal("0.05")
+"""The most by which totals are rounded at a till."""
+
+UNKNOWN_SCORE = 0.5
+"""The sign `ocr` of an engine that gives no confidence, and of a text layer."""
+
+FOUND = frozenset({Match.EXACT, Match.NORMALISED})
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """What stands on a document besides a value: the worst engine score of every block, how many dates, what the rules say."""
+
+    paper: Paper
+    scores: dict[str, float]
+    dates: int
+    amounts: tuple[tuple[tuple[int, float], Decimal], ...]
+    """Every amount printed, with its page and its height on the page."""
+    upheld: frozenset[str]
+    broken: frozenset[str]
+
+    @classmethod
+    def of(cls, paper: Paper, rules: Sequence[RuleResult]) -> Witnesses:
+        """Look once at what all values of a document share."""
+        scores: dict[str, float] = {}
+        for _, segment in paper.segments:
+            if segment.score is not None:
+                scores[segment.block_id] = min(segment.score, scores.get(segment.block_id, 1.0))
+        dates = {
+            d.iso
+            for _, segment in paper.segments
+            for d in find_dates(segment.text, paper.order)
+            if not d.compact
+        }
+        return cls(
+            paper,
+            scores,
+            len(dates),
+            tuple(
+                ((page, segment.box.y1), amount.value)
+                for page, segment in paper.segments
+                for amount in find_amounts(segment.text, paper.mark)
+            ),
+            frozenset(path for rule in rules if rule.holds for path in rule.fields),
+            frozenset(path for rule in rules if rule.holds is False for path in rule.fields),
+        )
+
+    def signs(
+        self,
+        kind: Kind,
+        value: str,
+        evidence: Evidence,
+        *,
+        readers: int,
+        rivals: int,
+        label: float,
+        cell: bool,
+    ) -> Signs:
+        """The signs of one value; `label` is its reader's own score."""
+        alone = 1 / self.dates if kind is Kind.DATE and self.dates else 1.0
+        return (
+            float(evidence.match in FOUND),
+            float(evidence.field in self.upheld),
+            float(evidence.field not in self.broken),
+            float(readers > 1),
+            0.0 if cell else self._prints(kind, value),
+            self._ocr(evidence),
+            round(min(max(label, 0.0), 1.0), 3),
+            round(alone / (1 + rivals), 3),
+            1.0 if cell or kind is not Kind.MONEY else self._settled(value),
+        )
+
+    def _settled(self, value: str) -> float:
+        """0 where an amount that a rounding makes of this one is printed below it, as the sum to pay is below the sum."""
+        wanted = Decimal(value)
+        here = [place for place, amount in self.amounts if amount == wanted]
+        near = [place for place, amount in self.amounts if 0 < abs(amount - wanted) <= ROUNDED_BY]
+        return 0.0 if here and near and max(near) > max(here) else 1.0
+
+    def _prints(self, kind: Kind, value: str) -> float:
+        """Further printed lines that show the value; counting them for every cell of a long table would take too long."""
+        lines = {(place.page, round(place.row / 4)) for place in places_of(self.paper, kind, value)}
+        return min(max(len(lines) - 1, 0), 2) / 2
+
+    def _ocr(self, evidence: Evidence) -> float:
+        known = [self.scores[block] for block in evidence.blocks if block in self.scores]
+        if not known:
+            return UNKNOWN_SCORE
+        return round(min(max((min(known) - LEAST_SCORE) / (1 - LEAST_SCORE), 0.0), 1.0), 3)
