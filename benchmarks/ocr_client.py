@@ -11,6 +11,7 @@ reads it as production does, with parser, detectors and an evidence store that w
 Three servers: one at half speed, one that dies a third into the run and is back after a while. The bare loop keeps as
 many requests on every server and takes its next page wherever one is free. A request that fails stays with its server
 and is sent again every half second until it is answered, so no page is lost there either.
+The two clients run at the same time, each with servers of its own, so that other work on the machine slows both.
 Memory and CPU are those of a client process of its own, without imports. For memory and for the CPU time of A4 scans of
 1.3 MB the servers are 10 times as fast.
 """
@@ -35,9 +36,9 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice, pairwise
+from itertools import chain, cycle, islice, pairwise
 from pathlib import Path
 
 from _printed_pages import Picture, a4_pages
@@ -159,23 +160,23 @@ async def _answer(gpu: Gpu, path: str, prompt_tokens: int) -> tuple[int, bytes]:
 
 @contextlib.contextmanager
 def servers(
-    speeds: Sequence[float], *, restart_after_s: float = 0.0, away_s: float = 0.0
-) -> Iterator[list[str]]:
-    """Start servers; the last one is killed after a while, and started again."""
-    ports = [_free_port() for _ in speeds]
+    speeds: Sequence[float], sets: int = 1, *, restart_after_s: float = 0.0, away_s: float = 0.0
+) -> Iterator[list[list[str]]]:
+    """Start equal sets of servers; the last one of each may be killed after a while, and started again."""
+    ports = [[_free_port() for _ in speeds] for _ in range(sets)]
     keeper = multiprocessing.get_context("spawn")
-    running = [
-        keeper.Process(target=serve, args=(port, speed)) for port, speed in zip(ports, speeds, strict=True)
-    ]
-    restarter = keeper.Process(target=_restarted, args=(ports[-1], speeds[-1], restart_after_s, away_s))
-    if restart_after_s:
-        running[-1] = restarter
+    running = []
+    for some in ports:
+        running += [keeper.Process(target=serve, args=pair) for pair in zip(some, speeds, strict=True)]
+        if restart_after_s:
+            given = (some[-1], speeds[-1], restart_after_s, away_s)
+            running[-1] = keeper.Process(target=_restarted, args=given)
     for process in running:
         process.start()
     try:
-        for port in ports:
+        for port in chain(*ports):
             _wait_for(port)
-        yield [f"http://127.0.0.1:{port}/v1" for port in ports]
+        yield [[f"http://127.0.0.1:{port}/v1" for port in some] for some in ports]
     finally:
         for process in running:
             process.terminate()
@@ -309,26 +310,29 @@ def client_main(options: argparse.Namespace) -> None:
     )
 
 
-def run_client(
-    which: str, urls: Sequence[str], count: int, in_flight: int, show: str = "receipt"
-) -> dict[str, float]:
-    words = [
-        sys.executable,
-        __file__,
-        "--client",
-        which,
-        "--pages",
-        str(count),
-        "--in-flight",
-        str(in_flight),
-        "--show",
-        show,
-    ]
-    done = subprocess.run([*words, "--urls", *urls], check=True, capture_output=True, text=True)
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    if result["good"] != count:
-        raise SystemExit(f"{which}: {result['good']:.0f} of {count} pages were read well")
-    return result
+Result = dict[str, float]
+
+
+def run_clients(
+    urls: Mapping[str, Sequence[str]], count: int, in_flight: int, show: str = "receipt"
+) -> dict[str, Result]:
+    """Clients at the same time, each in a process of its own with servers of its own."""
+    given = ["--pages", str(count), "--in-flight", str(in_flight), "--show", show, "--urls"]
+    started = {
+        which: subprocess.Popen(
+            [sys.executable, __file__, "--client", which, *given, *some], stdout=subprocess.PIPE, text=True
+        )
+        for which, some in urls.items()
+    }
+    said = {which: process.communicate()[0] for which, process in started.items()}
+    results: dict[str, Result] = {}
+    for which, process in started.items():
+        if process.returncode:
+            raise SystemExit(f"{which}: the client failed")
+        results[which] = json.loads(said[which].splitlines()[-1])
+        if results[which]["good"] != count:
+            raise SystemExit(f"{which}: {results[which]['good']:.0f} of {count} pages were read well")
+    return results
 
 
 def main() -> None:
@@ -365,14 +369,18 @@ class Sizes:
 
 
 def measure(sizes: Sizes) -> Report:
-    """All runs, the clients in turns."""
-    with servers([sizes.speed]) as urls:
-        one = {which: run_client(which, urls, sizes.pages, sizes.in_flight) for which in ("bare", "ours")}
-    three = {which: _three(which, sizes, one["bare"]["pages_s"]) for which in ("bare", "ours")}
+    """All runs."""
+    with servers([sizes.speed], 2) as (first, second):
+        one = run_clients({"bare": first, "ours": second}, sizes.pages, sizes.in_flight)
+    three = _three(sizes, one["bare"]["pages_s"])
     few = min(200, sizes.pages)
-    with servers([FAST]) as urls:
-        memory = {count: run_client("ours", urls, count, sizes.in_flight) for count in (few, sizes.many)}
-        scans = {which: run_client(which, urls, 2 * few, sizes.in_flight, "a4") for which in ("bare", "ours")}
+    with servers([FAST]) as (urls,):
+        memory = {
+            count: run_clients({"ours": urls}, count, sizes.in_flight)["ours"] for count in (few, sizes.many)
+        }
+        scans = {
+            which: run_clients({which: urls}, 2 * few, sizes.in_flight, "a4")[which] for which in CLIENTS
+        }
     grown = memory[sizes.many]["peak_mib"] / memory[few]["peak_mib"]
     rows = (
         ("one server", *_row(one)),
@@ -403,19 +411,19 @@ def measure(sizes: Sizes) -> Report:
     )
 
 
-def _three(which: str, sizes: Sizes, pages_s: float) -> dict[str, float]:
+def _three(sizes: Sizes, pages_s: float) -> dict[str, Result]:
     """One of three servers is slow, another dies a third into the run, for half as long."""
     third = sizes.pages / pages_s / 2.5 / 3
     speeds = [sizes.speed * share for share in (1.0, 0.5, 1.0)]
-    with servers(speeds, restart_after_s=2 + third, away_s=third / 2) as urls:
-        return run_client(which, urls, sizes.pages, sizes.in_flight)
+    with servers(speeds, 2, restart_after_s=2 + third, away_s=third / 2) as (first, second):
+        return run_clients({"bare": first, "ours": second}, sizes.pages, sizes.in_flight)
 
 
-def _ratio(run: dict[str, dict[str, float]]) -> float:
+def _ratio(run: dict[str, Result]) -> float:
     return run["ours"]["pages_s"] / run["bare"]["pages_s"]
 
 
-def _row(run: dict[str, dict[str, float]]) -> tuple[str, ...]:
+def _row(run: dict[str, Result]) -> tuple[str, ...]:
     bare, ours = run["bare"], run["ours"]
     return (
         f"{bare['pages_s']:.2f}",
@@ -427,7 +435,7 @@ def _row(run: dict[str, dict[str, float]]) -> tuple[str, ...]:
     )
 
 
-def _alone(ours: dict[str, float], grown: str) -> tuple[str, ...]:
+def _alone(ours: Result, grown: str) -> tuple[str, ...]:
     return "", f"{ours['pages_s']:.2f}", "", f"{ours['cpu_ms']:.1f}", f"{ours['peak_mib']:.0f}", grown
 
 
