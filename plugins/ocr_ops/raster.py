@@ -39,7 +39,7 @@ from ocr_ops.pdf_attachments import attachments_of
 from ocr_ops.settings import Limits
 from ocr_ops.text_layer import text_layer_of
 
-VERSION = "4"
+VERSION = "5"
 """Part of the step's key: raise it when the same bytes give other pictures or text layers."""
 
 JPEG_QUALITY = 92

@@ -18,6 +18,7 @@ from unicodedata import category
 
 import numpy as np
 import pymupdf
+from pymupdf import mupdf
 
 from ocr_ops.geometry import to_grid
 from ocr_ops.grammar.dates import find_dates
@@ -82,6 +83,7 @@ def text_layer_of(page: pymupdf.Page, number: int, picture: Pixels | None = None
     width, height = page.rect.width, page.rect.height
     pictures = page.get_image_info()
     words, hidden = _words(page, _drawn(page) if picture is None else picture, pictures)
+    hidden += _switched_off(page)
     covered = _picture_share(page, pictures)
     problems = _hidden_problem(hidden, covered, number)
     if not is_usable(words, covered) or (covered >= SCAN_SHARE and _has_text_under_picture(page)):
@@ -188,6 +190,24 @@ def _words(
     over = _over(page, seen, pictures)
     hidden += (word for word, above in zip(seen, over, strict=True) if above not in (None, word.text))
     return [word for word, above in zip(seen, over, strict=True) if above is None], hidden
+
+
+def _switched_off(page: pymupdf.Page) -> list[Word]:
+    """Words on layers that are off: MuPDF neither draws nor reads them until somebody switches them on."""
+    pdf = pymupdf._as_pdf_document(page.parent)
+    off = [n for n in range(mupdf.pdf_count_layers(pdf)) if not mupdf.pdf_layer_is_enabled(pdf, n)]
+    if not off:
+        return []
+    shown = {word[:5] for word in page.get_text("words")}
+    try:
+        for layer in off:
+            mupdf.pdf_enable_layer(pdf, layer, 1)
+        every = page.get_text("words")
+    finally:
+        for layer in off:
+            mupdf.pdf_enable_layer(pdf, layer, 0)
+    new = (word for word in every if word[:5] not in shown)
+    return [Word(text, x1, y1, x2, y2, (block, line)) for x1, y1, x2, y2, text, block, line, _ in new]
 
 
 def _mark_ink(page: pymupdf.Page, picture: Pixels, spans: Sequence[dict[str, Any]]) -> None:
