@@ -6,11 +6,11 @@ setting is named at once in one `SettingsError`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from ocr_ops.errors import SettingsError
@@ -84,7 +84,7 @@ class Settings:
     database_url: str = field(default="", repr=False)
     """SQLAlchemy URL of the warehouse; empty: the embedded server under `var/`."""
     audit_uri: str = "file://var/audit"
-    """Where intermediates are kept, a `file://` folder."""
+    """Where intermediates are kept: a `file://` folder, or `s3://bucket/prefix`."""
     landing_folder: str = "var/landing"
     """Folder that the scheduled DAG watches."""
     allowed_roots: tuple[str, ...] = ()
@@ -102,13 +102,6 @@ class Settings:
     def limits(self) -> Limits:
         """The bounds on one document."""
         return Limits(self.max_bytes, self.max_pages, self.max_page_pixels, self.dpi)
-
-    @property
-    def audit_folder(self) -> Path:
-        """The local folder of the audit store; SettingsError when `audit_uri` is not a file URI."""
-        if not self.audit_uri.startswith("file://"):
-            raise SettingsError(f"OCR_OPS_AUDIT_URI must be a file:// folder, not {self.audit_uri!r}")
-        return Path(self.audit_uri.removeprefix("file://"))
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -144,6 +137,8 @@ def _read(cls: type[Settings], env: Mapping[str, str]) -> tuple[dict[str, Any], 
 
 def _contradictions(settings: Settings) -> list[str]:
     wrong = []
+    if not re.match(r"file://.|s3://[^/]", settings.audit_uri):
+        wrong.append("OCR_OPS_AUDIT_URI must be file:// and a folder, or s3:// and a bucket")
     if settings.ocr_engine is OcrEngine.VLLM and not settings.ocr_urls:
         wrong.append("OCR_OPS_OCR_ENGINE=vllm needs OCR_OPS_OCR_URLS, for instance http://gpu-box:8000/v1")
     if settings.llm_provider is LlmProvider.OPENAI and not settings.llm_url:

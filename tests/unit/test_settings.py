@@ -49,9 +49,10 @@ def test_keys_and_the_database_url_stay_out_of_the_representation():
     assert "sesame" not in repr(Settings.from_env(env))
 
 
-def test_only_local_folders_hold_the_audit_store():
-    with pytest.raises(SettingsError, match="file://"):
-        _ = Settings.from_env({"OCR_OPS_AUDIT_URI": "s3://bucket"}).audit_folder
+@pytest.mark.parametrize("uri", ["gs://bucket", "s3://", "s3:///prefix", "file://", "/var/audit", "audit"])
+def test_only_folders_and_buckets_hold_the_audit_store(uri):
+    with pytest.raises(SettingsError, match="OCR_OPS_AUDIT_URI must be file://"):
+        Settings.from_env({"OCR_OPS_AUDIT_URI": uri})
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Settings)])

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ocr_ops.audit import AuditStore, Broken
+from ocr_ops.audit import AuditStore, Broken, open_store
 from ocr_ops.cli.console import ERR, OUT, counting
 from ocr_ops.local.machine import Machine
 from ocr_ops.pipeline.export import export_files
@@ -50,7 +50,7 @@ def show(
     else:
         _print_story(story)
     if export is not None:
-        written = export_files(AuditStore(settings.audit_folder), _artifacts(story), export)
+        written = export_files(open_store(settings.audit_uri), _artifacts(story), export)
         ERR.print(f"{len(written)} files written to {export}", markup=False)
 
 
@@ -59,7 +59,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print what is broken as a JSON array.")] = False,
 ) -> None:
     """Read every stored byte again and compare it with its digest. Exit code 1 when anything is broken."""
-    store = AuditStore(Machine.from_env(os.environ).settings(os.environ).audit_folder)
+    store = open_store(Machine.from_env(os.environ).settings(os.environ).audit_uri)
     broken = _verified(store)
     stats = store.stats()
     if as_json:

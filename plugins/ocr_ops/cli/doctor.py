@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ocr_ops import warehouse
+from ocr_ops.audit import open_store
 from ocr_ops.cli.console import ERR, OUT
 from ocr_ops.errors import OcrOpsError
 from ocr_ops.local.machine import Machine
@@ -76,7 +77,7 @@ def examine(machine: Machine, env: os._Environ[str] | dict[str, str]) -> list[Ch
         ("python", _python),
         ("packages", _packages),
         ("disk", lambda: _disk(machine)),
-        ("audit store", lambda: _writable("audit store", settings.audit_folder)),
+        ("audit store", lambda: _audit_store(settings.audit_uri)),
         ("landing folder", lambda: _writable("landing folder", Path(settings.landing_folder))),
         ("document types", _types),
         ("postgres", lambda: _postgres(machine, env)),
@@ -126,6 +127,13 @@ def _writable(name: str, folder: Path) -> Check:
     with tempfile.NamedTemporaryFile(dir=folder):
         pass
     return Check(name, True, f"{folder} is writable")
+
+
+def _audit_store(uri: str) -> Check:
+    if uri.startswith("file://"):
+        return _writable("audit store", Path(uri.removeprefix("file://")))
+    open_store(uri).put(b"ocr-ops doctor was here\n")
+    return Check("audit store", True, f"{uri} is writable")
 
 
 def _types() -> Check:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ocr_ops.audit import AuditStore
+from ocr_ops.audit import AuditStore, open_store
 from ocr_ops.engines import Engine
 from ocr_ops.model import Digest, Stage
 from ocr_ops.readers.llm import LlmReader
@@ -48,7 +48,7 @@ class Workshop:
     @classmethod
     def from_settings(cls, settings: Settings, report: Report = silent) -> Workshop:
         """Open the audit store that the settings name."""
-        return cls(settings, AuditStore(settings.audit_folder), report, purse=Purse(budget_of(settings)))
+        return cls(settings, open_store(settings.audit_uri), report, purse=Purse(budget_of(settings)))
 
     def for_part(self, part: int, of: int) -> Workshop:
         """The workshop of a task that does `part` of the `of` documents of a run, with that share of the run's budget."""

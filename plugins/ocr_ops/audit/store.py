@@ -1,0 +1,256 @@
+"""Objects and keys over a place that holds bytes: naming, packing, proving. The package's head shows how they lie."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from ocr_ops.audit.folder import Folder
+from ocr_ops.audit.nouns import Broken, BrokenKind, StoreStats
+from ocr_ops.audit.packing import SUFFIX, packed, unpacked
+from ocr_ops.audit.shelves import Entry, Shelves
+from ocr_ops.codec import canonical_json, digest_of
+from ocr_ops.errors import AuditBroken, OcrOpsError, SettingsError
+from ocr_ops.model import Digest, is_digest
+
+_DAY_S = 86_400
+_READERS = 2
+"""Threads that read and hash: both let other threads run meanwhile."""
+_AHEAD = 256
+"""Files handed to the readers before the first of them is waited for."""
+
+Progress = Callable[[int, int], None]
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def open_store(uri: str) -> AuditStore:
+    """The store at a `file://` folder or an `s3://bucket/prefix`; SettingsError on any other URI."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return AuditStore(Path(uri.removeprefix("file://")))
+    if parts.scheme == "s3" and parts.netloc:
+        from ocr_ops.audit.bucket import Bucket
+
+        return AuditStore(Bucket(parts.netloc, parts.path))
+    raise SettingsError(f"OCR_OPS_AUDIT_URI must be file:// and a folder or s3:// and a bucket, not {uri!r}")
+
+
+class AuditStore:
+    """Objects and keys in a place, a folder being one.
+
+    Writing raises TransientError when the disk is full or the server busy and TerminalError when it may not be written.
+    """
+
+    def __init__(self, place: Path | Shelves) -> None:
+        self.place: Shelves = Folder(place) if isinstance(place, Path) else place
+
+    def put(self, data: bytes) -> Digest:
+        """Keep some bytes and return their name; known bytes are not written again."""
+        digest = digest_of(data)
+        if not self._holds(digest, len(data)):
+            small = packed(data)
+            self.place.add(name_of(digest, small is not None), data if small is None else small)
+        return digest
+
+    def get(self, digest: Digest) -> bytes:
+        """The bytes of that name; AuditBroken when they are missing or no longer match it."""
+        data = self._read(digest)
+        if data is None:
+            raise AuditBroken(f"{digest} is not in the audit store at {self.place.where}")
+        if digest_of(data) != digest:
+            raise AuditBroken(f"the bytes stored as {digest} are not those that were put there")
+        return data
+
+    def has(self, digest: Digest) -> bool:
+        """Whether there are bytes of that name; `get` alone proves them."""
+        return any(self.place.size(name) is not None for name in _names(digest))
+
+    def size_of(self, digest: Digest) -> int:
+        """How many bytes that name stands for; AuditBroken when there are none, or they cannot be unpacked."""
+        plain, _ = _names(digest)
+        size = self.place.size(plain)
+        return len(self.get(digest)) if size is None else size
+
+    def remember(self, key: Digest, result: Digest) -> None:
+        """Note that the step of this key gave that object; the last writer wins, all being right."""
+        self.place.replace(_name("keys", key), canonical_json({"key": key, "result": result}))
+
+    def find(self, key: Digest) -> Digest | None:
+        """What the step of this key gave; None when it is unknown, or its object is missing, so that it is done again."""
+        result = _noted(self.place.read(_name("keys", key)), key)
+        return result if result is not None and self.has(result) else None
+
+    def erase(self, digest: Digest) -> bool:
+        """Remove bytes for good, and say whether there were any. Only retention may, after it noted a tombstone."""
+        found = [name for name in _names(digest) if self.place.size(name) is not None]
+        for name in found:
+            self.place.remove(name)
+        return bool(found)
+
+    def put_anchor(self, name: str, data: bytes) -> str:
+        """Keep a checkpoint of the chain under a name of its own, and return its path in the store."""
+        path = f"anchors/{name}.json"
+        self.place.add(path, data)
+        return path
+
+    def anchors(self) -> list[tuple[str, bytes]]:
+        """Every checkpoint of the chain kept here: its path and what it says."""
+        names = [entry.name for entry in self.place.entries("anchors") if not entry.part]
+        return [(name, self.place.read(name) or b"") for name in names]
+
+    def objects(self) -> dict[Digest, int]:
+        """Every object with the bytes it takes in the store, without reading any; what is no object is left out."""
+        found = ((digest_in(entry), entry.size_bytes) for entry in self.place.entries("objects"))
+        return {digest: size for digest, size in found if digest is not None}
+
+    def verify(
+        self,
+        progress: Progress | None = None,
+        *,
+        now_s: float | None = None,
+        only: Collection[Digest] | None = None,
+        gone: Collection[Digest] = (),
+    ) -> list[Broken]:
+        """Read everything and compare it with its name; `progress(files done, files in all)` is told after each file.
+
+        `only`: read no other objects than these, and no keys. `gone`: erased on purpose; keys may still name them.
+        """
+        before_s = (time.time() if now_s is None else now_s) - _DAY_S
+        entries = [entry for folder in ("objects", "keys") for entry in self.place.entries(folder)]
+        if only is not None:
+            entries = [entry for entry in entries if digest_in(entry) in only]
+        there = {digest for entry in entries if (digest := digest_in(entry))} | set(gone)
+        broken: list[Broken] = []
+        found = _in_order(entries, lambda entry: self._fault(entry, before_s, there))
+        for done, (entry, fault) in enumerate(found, 1):
+            if fault is not None:
+                broken.append(Broken(entry.name, *fault))
+            if progress is not None:
+                progress(done, len(entries))
+        return broken
+
+    def stats(self) -> StoreStats:
+        """Count objects, the bytes they take, and keys."""
+        sizes = [entry.size_bytes for entry in self.place.entries("objects") if not entry.part]
+        keys = sum(not entry.part for entry in self.place.entries("keys"))
+        return StoreStats(len(sizes), sum(sizes), keys)
+
+    def _holds(self, digest: Digest, size: int) -> bool:
+        """Whether the object is there; AuditBroken when what is there cannot be it, since nothing is overwritten."""
+        plain, small = _names(digest)
+        found = self.place.size(plain)
+        if found is None:
+            return self.place.size(small) is not None
+        if found != size:
+            raise AuditBroken(
+                f"{digest} is stored with {found} bytes but has {size}: run `ocr-ops audit verify`"
+            )
+        return True
+
+    def _read(self, digest: Digest) -> bytes | None:
+        plain, small = _names(digest)
+        data = self.place.read(plain)
+        if data is not None:
+            return data
+        data = self.place.read(small)
+        try:
+            return None if data is None else unpacked(data)
+        except ValueError as problem:
+            raise AuditBroken(f"the bytes stored as {digest} cannot be unpacked: {problem}") from problem
+
+    # --- verifying ---
+
+    def _fault(
+        self, entry: Entry, before_s: float, there: Collection[Digest]
+    ) -> tuple[BrokenKind, str] | None:
+        if entry.part:
+            old = entry.written_s < before_s
+            return (BrokenKind.STRAY_PART, "left by a writer that died") if old else None
+        digest, key = digest_in(entry), _digest_in(entry.name, "keys")
+        if digest is None and key is None:
+            return BrokenKind.FOREIGN, "not a name this store gives"
+        try:
+            data = self.place.read(entry.name)
+        except OcrOpsError as problem:
+            return BrokenKind.UNREADABLE, str(problem)
+        if data is None:
+            return None  # erased since it was listed
+        return _object_fault(entry, digest, data) if digest else _key_fault(data, Digest(key or ""), there)
+
+
+def name_of(digest: Digest, small: bool) -> str:
+    """Where an object lies, relative to the store; `small`: packed."""
+    return _name("objects", digest) + (SUFFIX if small else "")
+
+
+def digest_in(entry: Entry) -> Digest | None:
+    """Which object an entry is; None when it is none."""
+    return _digest_in(entry.name.removesuffix(SUFFIX), "objects")
+
+
+def _names(digest: Digest) -> tuple[str, str]:
+    return name_of(digest, False), name_of(digest, True)
+
+
+def _name(folder: str, digest: Digest) -> str:
+    if not is_digest(digest):
+        raise ValueError(f"not a digest: {str(digest)[:80]!r}")
+    name = digest.removeprefix("sha256:")
+    return f"{folder}/{name[:2]}/{name}"
+
+
+def _digest_in(name: str, folder: str) -> Digest | None:
+    digest = Digest("sha256:" + name.rpartition("/")[2])
+    return digest if is_digest(digest) and name == _name(folder, digest) else None
+
+
+def _object_fault(entry: Entry, digest: Digest, data: bytes) -> tuple[BrokenKind, str] | None:
+    size = len(data)
+    try:
+        whole = unpacked(data) if entry.name.endswith(SUFFIX) else data
+    except ValueError as problem:
+        return BrokenKind.CHANGED, f"its {size} bytes cannot be unpacked: {problem}"
+    return (
+        None
+        if digest_of(whole) == digest
+        else (BrokenKind.CHANGED, f"its {size} bytes no longer match its name")
+    )
+
+
+def _key_fault(data: bytes, key: Digest, there: Collection[Digest]) -> tuple[BrokenKind, str] | None:
+    result = _noted(data, key)
+    if result is None:
+        return BrokenKind.DANGLING_KEY, "not readable as a key; the step will be done again"
+    if result not in there:
+        return BrokenKind.DANGLING_KEY, f"names {result}, which is missing; the step will be done again"
+    return None
+
+
+def _noted(data: bytes | None, key: Digest) -> Digest | None:
+    """What a key's file says; None when there is none, or it is not this key's."""
+    try:
+        noted = json.loads(data or b"")
+        result = Digest(noted["result"])
+        return result if noted["key"] == key and is_digest(result) else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _in_order(items: Iterable[T], do: Callable[[T], R]) -> Iterator[tuple[T, R]]:
+    """Do something to each item in a few threads; results in order, and only so many items ahead."""
+    with ThreadPoolExecutor(_READERS) as pool:
+        waiting: deque[tuple[T, Future[R]]] = deque()
+        for item in items:
+            waiting.append((item, pool.submit(do, item)))
+            if len(waiting) > _AHEAD:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for first, future in waiting:
+            yield first, future.result()
