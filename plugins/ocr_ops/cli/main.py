@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from ocr_ops.cli import audit, database, doctor, documents, evaluate, reading, stack
+from ocr_ops.cli import audit, calibrate, database, doctor, documents, evaluate, reading, stack
 from ocr_ops.cli.console import ERR
 from ocr_ops.errors import OcrOpsError, SettingsError, TransientError, UnknownSchema
 
@@ -29,6 +29,7 @@ app.command("ingest")(documents.ingest)
 app.command("ocr")(reading.read_file)
 app.command("eval")(evaluate.evaluate_datasets)
 app.command("synth")(evaluate.synthesise)
+app.command("calibrate")(calibrate.calibrate)
 app.add_typer(database.app, name="db")
 app.add_typer(audit.app, name="audit")
 app.command("doctor")(doctor.doctor)

@@ -28,12 +28,15 @@ HUMBLE = 0.02
 """The least sure values of every critical field are held even where no wrong one was seen: what was not seen may still come."""
 
 
+MOST_WRONG, MOST_HELD = 0.01, 0.1
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What thresholds aim at: the share of wrong values among accepted ones, and the most of a field that may be held for it."""
 
-    wrong: float = 0.01
-    held: float = 0.1
+    wrong: float = MOST_WRONG
+    held: float = MOST_HELD
 
 
 Array = NDArray[np.float64]

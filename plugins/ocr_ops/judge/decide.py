@@ -168,7 +168,7 @@ def _settled_by_arithmetic(schema: Schema, chosen: dict[str, Chosen]) -> dict[st
     """Where readers dispute a value, take the one with which a rule holds that does not hold with the other."""
     settled = dict(chosen)
     for path, one in chosen.items():
-        if _arithmetic_holds(path, check_rules(schema, _values(settled))):
+        if not one.rivals or _arithmetic_holds(path, check_rules(schema, _values(settled))):
             continue
         for rival in one.rivals:
             trial = settled | {path: rival}
