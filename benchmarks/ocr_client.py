@@ -353,7 +353,7 @@ def main() -> None:
         client_main(options)
         return
     sizes = (
-        Sizes(160, 480, 32, 3.0) if options.quick else Sizes(options.pages, options.many, options.in_flight)
+        Sizes(120, 360, 32, 3.0) if options.quick else Sizes(options.pages, options.many, options.in_flight)
     )
     tell(measure(sizes), options)
 
