@@ -128,6 +128,15 @@ def drawn_over_with_lines() -> pymupdf.Document:
     return document
 
 
+def a_digit_drawn_before() -> pymupdf.Document:
+    """The text says 119.00, and a person sees 1119.00."""
+    document = page_of(HONEST)
+    x, y = TOTAL_AT.x - 3.2, TOTAL_AT.y
+    document[0].draw_line((x, y), (x, y - 8), width=1)
+    document[0].draw_line((x, y - 8), (x - 2, y - 6.2), width=1)
+    return document
+
+
 def first_digit_clipped() -> pymupdf.Document:
     """The text says 119.00, and a person sees 19.00."""
     document = page_of(HONEST, without_total=True)
@@ -207,6 +216,7 @@ FORGERIES: dict[str, tuple[Forgery, set[ProblemKind]]] = {
     "total under a picture": (under_a_picture_of_another_total, HIDDEN),
     "first digit clipped away": (first_digit_clipped, HIDDEN),
     "digit drawn with lines": (drawn_over_with_lines, PICTURE),
+    "digit drawn before the total": (a_digit_drawn_before, PICTURE),
     "total under a note": (under_a_note, HIDDEN),
     "font that shows 7 for 1": (lying_font("779.00", "119.00"), PICTURE),
     "font that shows letters of another sum": (lying_font("ABC.DE", "119.00"), PICTURE),

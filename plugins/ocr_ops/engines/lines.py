@@ -1,6 +1,6 @@
 """A few known lines of a page's picture, read by the embedded recogniser alone: no search for text, no orientation.
 
-In: the encoded picture and boxes in its pixels, each around one level line. Out: one text a box, in order.
+In: the picture (`decoded`) and boxes in its pixels, each around one level line. Out: one text a box, in order.
 """
 
 from __future__ import annotations
@@ -14,29 +14,36 @@ from ocr_ops.engines.embedded import EmbeddedEngine, decoded, models_for
 from ocr_ops.engines.rapid import Picture
 from ocr_ops.model import PixelBox
 
-MARGIN = 0.15
-"""Paper around a line, in heights of the line: glyphs reach out of their boxes, and the recogniser wants some white."""
+__all__ = ["decoded", "identity", "read_lines"]
+
+MARGIN, SIDE_MARGIN = 0.15, 0.6
+"""Paper above and beside a line, in heights of the line: glyphs reach out of their boxes, the recogniser wants some white,
+and a digit put before or after a number must come into view."""
+
+THREADS = 1
+"""So small a picture is read in half the processor time by one thread, and other documents keep the other cores."""
+WIDTHS = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072)
+"""Input widths of the recogniser: the next one that a line fits into."""
 
 
 @cache
 def identity() -> Mapping[str, str]:
     """What decides a reading, as plain strings."""
-    return {**EmbeddedEngine().identity, "margin": str(MARGIN)}
+    return {**EmbeddedEngine().identity, "margins": f"{MARGIN} {SIDE_MARGIN}"}
 
 
-def read_lines(picture: bytes, boxes: Sequence[PixelBox]) -> list[str]:
-    """Read one line a box; nothing where a box holds no pixel. ValueError when the bytes are no picture."""
+def read_lines(pixels: Picture, boxes: Sequence[PixelBox]) -> list[str]:
+    """Read one line a box; nothing where a box holds no pixel."""
     if not boxes:
         return []
-    pixels = decoded(picture)
     crops = [_crop(pixels, box) for box in boxes]
-    with models_for() as models:
-        return [models.read(crop).text if crop.size else "" for crop in crops]
+    with models_for(THREADS) as models:
+        return [models.read(crop, WIDTHS).text if crop.size else "" for crop in crops]
 
 
 def _crop(pixels: Picture, box: PixelBox) -> Picture:
-    margin = round(MARGIN * (box.y2 - box.y1)) + 1
     height, width = pixels.shape[:2]
-    x1, x2 = max(box.x1 - 2 * margin, 0), min(box.x2 + 2 * margin, width)
-    y1, y2 = max(box.y1 - margin, 0), min(box.y2 + margin, height)
+    above, beside = (round(part * (box.y2 - box.y1)) + 1 for part in (MARGIN, SIDE_MARGIN))
+    x1, x2 = max(box.x1 - beside, 0), min(box.x2 + beside, width)
+    y1, y2 = max(box.y1 - above, 0), min(box.y2 + above, height)
     return np.ascontiguousarray(pixels[y1:y2, x1:x2])

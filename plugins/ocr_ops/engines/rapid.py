@@ -9,6 +9,7 @@ Not safe for two threads at once: the caller holds a lock.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
@@ -123,11 +124,12 @@ class Models:
         quads, _ = self._detector.postprocess_op(seen, (height, width))
         return np.asarray(quads, np.float32).reshape(-1, 4, 2)
 
-    def read(self, crop: Picture) -> Line:
-        """Read one line."""
+    def read(self, crop: Picture, widths: Sequence[int] = ()) -> Line:
+        """Read one line. Every new input width costs the recogniser a fresh start: few `widths` to choose from save it."""
         height, width = crop.shape[:2]
         wide = min(MAX_LINE_PX, max(1, math.ceil(LINE_HEIGHT_PX * width / height)))
-        padded = max(MIN_LINE_PX, STEP_PX * math.ceil(wide / STEP_PX))
+        exact = max(MIN_LINE_PX, STEP_PX * math.ceil(wide / STEP_PX))
+        padded = next((width for width in widths if width >= exact), exact)
         batch = np.zeros((1, 3, LINE_HEIGHT_PX, padded), np.float32)
         pixels = cv2.resize(crop, (wide, LINE_HEIGHT_PX)).astype(np.float32)
         batch[0, :, :, :wide] = pixels.transpose(2, 0, 1) / 127.5 - 1.0

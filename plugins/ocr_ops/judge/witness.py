@@ -6,22 +6,39 @@ each critical value the place where it is said to stand is read again from the p
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from ocr_ops.judge.evidence import CODES, Paper, find_evidence, shows, squeezed
-from ocr_ops.model import Candidate, FieldSpec, GridBox, Kind, Problem, ProblemKind, ReadPage, Schema, Stage
+from ocr_ops.model import (
+    Block,
+    Candidate,
+    FieldSpec,
+    GridBox,
+    Kind,
+    Match,
+    Problem,
+    ProblemKind,
+    ReadPage,
+    Schema,
+    Stage,
+)
 
 VERSION = "1"
 """Part of the step's key: change it when the same pages give other claims or doubts."""
 
+_WORD = re.compile(r"\S+")
 _LOOKALIKES = str.maketrans("oil", "011")
 """Letters that a reader of pictures takes for digits; digits are never taken for each other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A value of a critical field that the text of a page shows in a block; `box` is on the page's grid."""
+    """A value of a critical field that the text of a page shows in a block; boxes are on the page's grid.
+
+    `near` is about where the value's own words stand in the block's `box`: enough to read where glyphs are evenly wide.
+    """
 
     field: str
     kind: Kind
@@ -29,6 +46,7 @@ class Claim:
     page: int
     block: str
     box: GridBox
+    near: GridBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +78,9 @@ def claims_of(
     text_pages: Collection[int],
 ) -> tuple[Claim, ...]:
     """One claim for each critical value that anybody proposes, at its evidence, where that stands on one of `text_pages`."""
-    boxes = {block.id: block.boxes for page in pages for block in page.blocks}
+    blocks = {block.id: block for page in pages for block in page.blocks}
     claims = (
-        claim for spec in schema.fields if spec.critical for claim in _claims(spec, candidates, boxes, paper)
+        claim for spec in schema.fields if spec.critical for claim in _claims(spec, candidates, blocks, paper)
     )
     return tuple(dict.fromkeys(claim for claim in claims if claim.page in text_pages))
 
@@ -76,7 +94,7 @@ def testify(claim: Claim, read: str, paper: Paper) -> Testimony:
 
 
 def _claims(
-    spec: FieldSpec, candidates: Sequence[Candidate], boxes: dict[str, tuple[GridBox, ...]], paper: Paper
+    spec: FieldSpec, candidates: Sequence[Candidate], blocks: dict[str, Block], paper: Paper
 ) -> Iterator[Claim]:
     readings = [one for candidate in candidates for one in candidate.readings if one.path == spec.path]
     placed = {reading.value for reading in readings if reading.blocks}
@@ -84,9 +102,23 @@ def _claims(
         if not reading.blocks and reading.value in placed:
             continue  # whoever read it on the page says where
         evidence = find_evidence(paper, spec.path, spec.kind, reading.value, reading.blocks)
-        for block in evidence.blocks[:1]:
-            for box in boxes.get(block, ())[:1]:
-                yield Claim(spec.path, spec.kind, reading.value, evidence.page or 0, block, box)
+        for name in evidence.blocks[:1]:
+            block = blocks[name]
+            near = _near(block, shows(paper, spec.kind, reading.value))
+            yield Claim(spec.path, spec.kind, reading.value, evidence.page or 0, name, block.boxes[0], near)
+
+
+def _near(block: Block, shown: Callable[[str], Match | None]) -> GridBox:
+    """The part of a line of type that holds the fewest words which show a value, by the number of letters."""
+    words = list(_WORD.finditer(block.text))
+    spans = (words[n : n + count] for count in range(1, 4) for n in range(len(words) - count + 1))
+    found = next((span for span in spans if shown(block.text[span[0].start() : span[-1].end()])), words)
+    box = block.boxes[0]
+    if not found:
+        return box
+    letter = (box.x2 - box.x1) / len(block.text)
+    left, right = box.x1 + letter * (found[0].start() - 2), box.x1 + letter * (found[-1].end() + 2)
+    return GridBox(max(left, box.x1), box.y1, min(right, box.x2), box.y2)
 
 
 def _plain(text: str) -> str:

@@ -13,11 +13,12 @@ from operator import attrgetter
 
 from ocr_ops.codec import from_json, step_key, to_json
 from ocr_ops.engines import lines
+from ocr_ops.engines.rapid import Picture
 from ocr_ops.geometry import to_pixels
 from ocr_ops.judge import witness
 from ocr_ops.judge.evidence import Paper, paper_of
 from ocr_ops.judge.witness import Claim, Testimony, Witnessed
-from ocr_ops.model import Candidate, Digest, RawPage, ReadPage
+from ocr_ops.model import Candidate, Digest, GridBox, PageImage, RawPage, ReadPage
 from ocr_ops.pipeline.einvoices import is_bare_xml
 from ocr_ops.pipeline.journey import Extracted, Journey
 from ocr_ops.pipeline.workshop import Workshop
@@ -64,11 +65,18 @@ def _is_from_text(shop: Workshop, page: ReadPage) -> bool:
 def _testimonies(
     shop: Workshop, pages: Sequence[ReadPage], claims: Sequence[Claim], paper: Paper
 ) -> Iterator[Testimony]:
-    images = {page.image.number: page.image for page in pages}
+    """Look at the value's own place first, and at the whole line where that does not show it."""
     for number, of_page in groupby(sorted(claims, key=attrgetter("page")), key=attrgetter("page")):
-        asked, image = list(of_page), images[number]
-        places = {claim.block: to_pixels(claim.box, image.size) for claim in asked}
-        said = dict(
-            zip(places, lines.read_lines(shop.store.get(image.digest), tuple(places.values())), strict=True)
-        )
-        yield from (witness.testify(claim, said[claim.block], paper) for claim in asked)
+        asked = list(of_page)
+        image = next(page.image for page in pages if page.image.number == number)
+        picture = lines.decoded(shop.store.get(image.digest))
+
+        def looked(at: Sequence[GridBox], image: PageImage = image, picture: Picture = picture) -> list[str]:
+            return lines.read_lines(picture, [to_pixels(box, image.size) for box in at])
+
+        near = looked([claim.near for claim in asked])
+        first = [witness.testify(claim, read, paper) for claim, read in zip(asked, near, strict=True)]
+        yield from (one for one in first if one.agrees)
+        unsure = [one.claim for one in first if not one.agrees]
+        whole = looked([claim.box for claim in unsure])
+        yield from (witness.testify(claim, read, paper) for claim, read in zip(unsure, whole, strict=True))
