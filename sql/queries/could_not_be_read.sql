@@ -2,4 +2,5 @@
 select name, uri, reasons, last_seen_at
 from marts.documents
 where status = 'quarantined'
-order by last_seen_at desc;
+order by last_seen_at desc
+limit 200;

@@ -8,44 +8,42 @@
 --   seen_at: When the later one was loaded for the first time
 create or replace view marts.possible_duplicates as
 select
-  l.document_key,
-  l.name,
-  l.status,
-  e.document_key as duplicate_of,
-  e.name as duplicate_of_name,
+  p.document_key,
+  p.name,
+  p.status,
+  p.duplicate_of,
+  p.duplicate_of_name,
   array_agg(distinct p.why order by p.why) as why,
-  format('May be the same as %s: %s.', e.name, string_agg(distinct p.words, ', ' order by p.words)) as detail,
-  l.first_seen_at as seen_at
+  format('May be the same as %s: %s.', p.duplicate_of_name, string_agg(distinct p.words, ', ' order by p.words)) as detail,
+  p.seen_at
 from (
-  select a.document_key, b.document_key as other, 'same_bytes' as why, 'the same bytes' as words
-  from ingest.documents a
-  join ingest.documents b on b.digest = a.digest and b.document_key <> a.document_key
+  select l.document_key, l.name, l.status, e.document_key as duplicate_of, e.name as duplicate_of_name,
+    'same_bytes' as why, 'the same bytes' as words, l.first_seen_at as seen_at
+  from ingest.documents l
+  join ingest.documents e on e.digest = l.digest
+  where (e.first_seen_at, e.document_key) < (l.first_seen_at, l.document_key)
+    and l.superseded_by is null
+    and e.superseded_by is null
   union all
-  select
-    a.document_key,
-    b.document_key,
-    case a.kind when 'number' then 'same_number' else 'same_amount' end,
-    case a.kind when 'number' then 'same seller and number' else 'same seller, amount and date' end
+  select l.document_key, l.name, l.status, e.document_key, e.name,
+    'same_' || a.kind,
+    case a.kind
+      when 'number' then 'same seller and number'
+      when 'amount' then 'same seller, amount and date'
+      else 'pictures that look alike'
+    end,
+    l.first_seen_at
   from extraction.duplicate_keys a
-  join extraction.duplicate_keys b
-    on b.kind = a.kind and b.key = a.key and b.document_key <> a.document_key
-  join ingest.documents da on da.document_key = a.document_key and da.version = a.version
-  join ingest.documents db on db.document_key = b.document_key and db.version = b.version
-  where a.kind in ('number', 'amount')
-  union all
-  select a.document_key, b.document_key, 'same_picture', 'pictures that look alike'
-  from extraction.duplicate_keys a
-  join extraction.duplicate_keys b
-    on b.kind = a.kind and b.key = a.key and b.document_key <> a.document_key
-  join ingest.documents da on da.document_key = a.document_key and da.version = a.version
-  join ingest.documents db on db.document_key = b.document_key and db.version = b.version
-  join ingest.pages pa on pa.document_key = a.document_key and pa.version = a.version and pa.page = 1
-  join ingest.pages pb on pb.document_key = b.document_key and pb.version = b.version and pb.page = 1
-  where a.kind = 'picture' and bit_count((pa.picture_hash # pb.picture_hash)::bit(64)) <= 10
+  join extraction.duplicate_keys b on b.kind = a.kind and b.key = a.key and b.document_key <> a.document_key
+  join ingest.documents l on l.document_key = a.document_key and l.version = a.version
+  join ingest.documents e on e.document_key = b.document_key and e.version = b.version
+  left join ingest.pages lp
+    on a.kind = 'picture' and lp.document_key = a.document_key and lp.version = a.version and lp.page = 1
+  left join ingest.pages ep
+    on a.kind = 'picture' and ep.document_key = b.document_key and ep.version = b.version and ep.page = 1
+  where (e.first_seen_at, e.document_key) < (l.first_seen_at, l.document_key)
+    and l.superseded_by is null
+    and e.superseded_by is null
+    and (a.kind <> 'picture' or bit_count((lp.picture_hash # ep.picture_hash)::bit(64)) <= 10)
 ) p
-join ingest.documents l on l.document_key = p.document_key
-join ingest.documents e on e.document_key = p.other
-where (e.first_seen_at, e.document_key) < (l.first_seen_at, l.document_key)
-  and l.superseded_by is null
-  and e.superseded_by is null
-group by l.document_key, l.name, l.status, e.document_key, e.name, l.first_seen_at;
+group by p.document_key, p.name, p.status, p.duplicate_of, p.duplicate_of_name, p.seen_at;

@@ -1,4 +1,4 @@
--- Documents held back for a person, the longest waiting first.
+-- Documents held back for a person; order by waiting_since to see the longest waiting first.
 --   fields: Fields that somebody should look at, as JSON pointers
 --   waiting_since: Since when it is held back
 create or replace view marts.review_queue as
@@ -20,5 +20,4 @@ select
   d.uri,
   d.loaded_at as waiting_since
 from marts.documents d
-where d.status = 'needs_review'
-order by d.loaded_at;
+where d.status = 'needs_review';

@@ -14,10 +14,17 @@ language sql stable as $$
   ),
   document as (
     select d.*
-    from marts.documents d, asked
-    where d.document_key = asked.document or starts_with(d.document_key, asked.document) or d.name = asked.document
-    order by d.document_key = asked.document desc, d.document_key
-    limit 1
+    from marts.documents d
+    where d.document_key = (
+      -- the key itself, else the one document that fits; none is guessed where several do
+      select coalesce(
+        min(k.document_key) filter (where k.document_key = asked.document),
+        case when count(*) = 1 then min(k.document_key) end
+      )
+      from marts.documents k, asked
+      where k.document_key = asked.document or k.name = asked.document
+        or (length(asked.document) >= 15 and starts_with(k.document_key, asked.document))
+    )
   ),
   place as (
     select e.* from marts.evidence e

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import random
-import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
@@ -31,12 +25,10 @@ from ocr_ops.model import (
 )
 from ocr_ops.rows import Extras, uri_key
 from ocr_ops.warehouse import Warehouse, migrate
-from ocr_ops.warehouse.migrations import SQL_FOLDER
 from outcome_builder import INVOICE, digest, outcome, page, receipt, record, unreadable
 
 pytestmark = pytest.mark.postgres
 
-QUERIES = sorted((SQL_FOLDER / "queries").glob("*.sql"))
 NOW = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 LATER = datetime(2024, 5, 2, 12, 0, tzinfo=UTC)
 
@@ -440,54 +432,7 @@ def test_a_name_that_fits_none_or_several_is_not_guessed(warehouse):
         warehouse.document("sha256:")
 
 
-@pytest.fixture(scope="module")
-def month(server_url, template):
-    """One document of each sort."""
-    due = record({**INVOICE, "due_date": "2024-04-05", "seller_iban": "DE89370400440532013000"})
-    held = outcome("b.pdf", status=Status.NEEDS_REVIEW, record=record(status=Status.NEEDS_REVIEW))
-    with fresh_database(server_url, template=template) as url:
-        with Warehouse(url) as warehouse:
-            for made in (outcome(record=due), receipt(), held, unreadable()):
-                load(warehouse, made)
-        yield url
-
-
-@pytest.mark.parametrize("file", QUERIES, ids=lambda file: file.stem)
-def test_an_example_query_finds_what_it_is_for(month, file):
-    expected = {
-        "could_not_be_read": 1,
-        "invoices_due": 1,
-        "spend_by_party_and_month": 2,
-        "waiting_for_review": 1,
-        "where_a_total_comes_from": 3,
-    }
-
-    found = execute(month, "set role ocr_ops_analyst", file.read_text())
-    assert len(found) == expected[file.stem]
-
-
-# --- killed ---
-
-LOADER = """
-import sys
-from datetime import UTC, datetime
-sys.path.insert(0, sys.argv[2])
-from outcome_builder import outcome, receipt
-from ocr_ops.warehouse import Warehouse
-with Warehouse(sys.argv[1]) as warehouse:
-    for made in (outcome("a.pdf"), receipt("r.png")):
-        warehouse.load(made, run_id="run 1", loaded_at=datetime(2024, 5, 1, 12, 0, tzinfo=UTC))
-"""
-
-
-@contextmanager
-def held(url, table):
-    """Nobody else can write to a table meanwhile."""
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(text(f"lock table {table} in share mode"))
-        yield
-    engine.dispose()
+# --- what can go wrong meanwhile ---
 
 
 def wait_for(url, query, expected):
@@ -496,76 +441,6 @@ def wait_for(url, query, expected):
             return
         time.sleep(0.05)
     raise AssertionError(f"still not {expected}: {query}")
-
-
-@pytest.mark.parametrize("table", ["extraction.invoice_lines", "audit.links", "ingest.run_documents"])
-def test_a_loader_killed_in_the_middle_leaves_nothing_and_a_retry_everything(
-    database, server_url, template, table, tmp_path
-):
-    script = tmp_path / "loader.py"
-    script.write_text(LOADER)
-    waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-    others = (
-        "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-    )
-    with held(database, table):
-        loader = subprocess.Popen([sys.executable, script, database, str(Path(__file__).parents[1])])
-        wait_for(database, waiting, 1)
-        os.kill(loader.pid, signal.SIGKILL)
-        loader.wait()
-    wait_for(database, others, 0)
-
-    assert value(database, "select count(*) from ingest.documents") == 0
-    subprocess.run([sys.executable, script, database, str(Path(__file__).parents[1])], check=True)
-    with fresh_database(server_url, template=template) as clean:
-        with Warehouse(clean) as other:
-            for made in (outcome("a.pdf"), receipt("r.png")):
-                load(other, made)
-        assert contents(database) == contents(clean)
-
-
-# --- many at once ---
-
-
-def test_four_loaders_of_the_same_documents_equal_one_clean_load(database, server_url, template):
-    made = [outcome(f"{n}.pdf") for n in range(12)] + [receipt(f"{n}.png") for n in range(12)]
-    made += [unreadable(f"{n}.bad") for n in range(4)]
-
-    def load_all(seed):
-        mine = random.Random(seed).sample(made, len(made))
-        with Warehouse(database) as warehouse:
-            return [load(warehouse, one).changed for one in mine]
-
-    with ThreadPoolExecutor(4) as pool:
-        changed = [flag for flags in pool.map(load_all, range(4)) for flag in flags]
-
-    assert changed.count(True) == len(made)
-    with fresh_database(server_url, template=template) as clean:
-        with Warehouse(clean) as other:
-            for one in made:
-                load(other, one)
-        assert contents(database) == contents(clean)
-
-
-def test_loaders_that_disagree_leave_one_whole_version_that_counts(database):
-    versions = [
-        outcome(record=record({**INVOICE, "grand_total": f"{n}.00", "line_items": INVOICE["line_items"] * n}))
-        for n in range(1, 5)
-    ]
-
-    def load_often(one):
-        with Warehouse(database) as warehouse:
-            for _ in range(5):
-                load(warehouse, one)
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(load_often, versions))
-
-    total = value(database, "select grand_total from marts.invoices")
-    assert value(database, "select count(*) from marts.invoice_lines") == 2 * total
-    assert value(database, "select count(*) from marts.evidence where field like '%/quantity'") == 2 * total
-    assert value(database, "select count(*) from ingest.documents") == 1
-    assert value(database, "select count(*) from extraction.records where valid_to is null") == 1
 
 
 @contextmanager

@@ -45,14 +45,16 @@ def _as_text(kind: Any) -> Callable[[Any], Any] | None:
     return None
 
 
-def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert the rows whose key is not there yet and touch no other.
+def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> set[Any]:
+    """Insert the rows whose key is not there yet and touch no other; the first key column of those inserted.
 
     Give rows that several documents share in the order of their keys, so that two loaders cannot deadlock.
     """
-    if rows:
-        statement = f"{_insert_from_json(table, rows)} on conflict do nothing"
-        connection.execute(text(statement), {"rows": as_json(rows)})
+    if not rows:
+        return set()
+    key = table.primary_key.columns[0].name
+    statement = f"{_insert_from_json(table, rows)} on conflict do nothing returning {key}"
+    return set(connection.scalars(text(statement), {"rows": as_json(rows)}))
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[Row], *, keep: Iterable[str] = ()) -> None:

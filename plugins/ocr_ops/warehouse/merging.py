@@ -8,7 +8,7 @@ wait for each other and never deadlock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,9 @@ from sqlalchemy import Connection, text
 from ocr_ops.model import Digest, Outcome, Status
 from ocr_ops.rows import DocumentRows, Row
 from ocr_ops.tables import audit, extraction, ingest, metadata
+from ocr_ops.warehouse import chain
 from ocr_ops.warehouse.bulk import as_json, copy_rows, insert_new, upsert
+from ocr_ops.warehouse.chain import ChainEvent, EventKind
 
 FIRST_LOAD = "first load"
 LOADED_AGAIN = "loaded again with another result"
@@ -110,7 +112,8 @@ def merge(connection: Connection, items: Sequence[Item], occasion: Occasion) -> 
     _note_processed(connection, [plan for plan in plans if plan.same and not plan.proposal])
     _supersede(connection, items)
     _note_seen(connection, plans, occasion)
-    _link(connection, plans, occasion)
+    manifests = _link(connection, plans, occasion)
+    chain.append(connection, [event for plan in plans for event in _events(plan, manifests, occasion)])
     return [
         LoadResult(
             plan.item.rows.key,
@@ -308,23 +311,49 @@ def run_document(
     }
 
 
-def _link(connection: Connection, plans: Sequence[_Planned], occasion: Occasion) -> None:
-    """Add what is new of what was kept. Artifacts are shared by documents, so all come in the order of their digests."""
+def _link(connection: Connection, plans: Sequence[_Planned], occasion: Occasion) -> set[str]:
+    """Add what is new of what was kept; the manifests that were not there.
+
+    Artifacts are shared by documents, so all come in the order of their digests.
+    """
     at, run_id = occasion.at, occasion.run_id
     items = [plan.item for plan in plans]
-    made = {row["digest"]: {**row, "first_linked_at": at} for item in items for row in item.rows.artifacts}
-    insert_new(connection, audit.artifacts, [made[digest] for digest in sorted(made)])
+    made = _by_digest(row for item in items for row in item.rows.artifacts)
+    insert_new(connection, audit.artifacts, [{**row, "first_linked_at": at} for row in made])
     noted = {"run_id": run_id, "linked_at": at}
     # nothing can be linked yet to a document that was not there a moment ago
     for write, is_new in ((copy_rows, True), (insert_new, False)):
         some = [plan.item.rows.links for plan in plans if (plan.before.version == 0) is is_new]
         write(connection, audit.links, [{**row, **noted} for links in some for row in links])
     manifests = {item.rows.manifest: _manifest(item.rows, occasion) for item in items if item.rows.manifest}
-    insert_new(connection, audit.manifests, [manifests[digest] for digest in sorted(manifests)])
-    calls = {
-        row["digest"]: {**row, "run_id": run_id, "noted_at": at} for item in items for row in item.rows.calls
-    }
-    insert_new(connection, ingest.model_calls, [calls[digest] for digest in sorted(calls)])
+    fresh = insert_new(connection, audit.manifests, [manifests[digest] for digest in sorted(manifests)])
+    calls = _by_digest(row for item in items for row in item.rows.calls)
+    insert_new(connection, ingest.model_calls, [{**row, "run_id": run_id, "noted_at": at} for row in calls])
+    return fresh
+
+
+def _by_digest(rows: Iterable[Row]) -> list[Row]:
+    """Rows that documents share, each once as the first document has it, in the order of their digests."""
+    first: dict[str, Row] = {}
+    for row in rows:
+        first.setdefault(row["digest"], row)
+    return [first[digest] for digest in sorted(first)]
+
+
+def _events(plan: _Planned, manifests: Collection[str], occasion: Occasion) -> Iterator[ChainEvent]:
+    """What the chain keeps of one document: a processing it has not seen, and a proposal that was made."""
+    rows = plan.item.rows
+    if rows.manifest is not None and rows.manifest in manifests:
+        yield chain.loaded(
+            rows.key,
+            manifest=rows.manifest,
+            content=rows.content_digest,
+            version=plan.version,
+            run_id=occasion.run_id,
+        )
+    if plan.proposal and not plan.same:
+        payload = {"version": plan.version, "content": rows.content_digest, "manifest": rows.manifest}
+        yield ChainEvent(EventKind.PROPOSED, rows.key, payload)
 
 
 def _manifest(rows: DocumentRows, occasion: Occasion) -> Row:

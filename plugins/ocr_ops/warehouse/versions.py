@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from ocr_ops.errors import TerminalError
+from ocr_ops.warehouse.chain import ChainEvent, EventKind, append
 from ocr_ops.warehouse.merging import CLOSE_CURRENT, DISCARD, lock
 
 
@@ -110,7 +111,7 @@ def promote(
     promoted = connection.execute(_PROMOTE, {"keys": waiting, "at": at, "by": by, "reason": reason})
     decisions = [Decision(*row) for row in promoted]
     connection.execute(_SHOW, {"keys": waiting})
-    return sorted(decisions, key=lambda one: one.document_key)
+    return _noted(connection, EventKind.PROMOTED, decisions)
 
 
 _WAITING = text("""
@@ -125,4 +126,15 @@ def discard(
     """Set the proposals of these documents aside."""
     lock(connection, keys)
     found = connection.execute(DISCARD, {"keys": list(keys), "at": at, "by": by, "reason": reason})
-    return sorted((Decision(*row) for row in found), key=lambda one: one.document_key)
+    return _noted(connection, EventKind.DISCARDED, [Decision(*row) for row in found])
+
+
+def _noted(connection: Connection, kind: EventKind, decisions: Sequence[Decision]) -> list[Decision]:
+    """Put decisions into the audit chain, the last thing before the commit; they come back by key."""
+    ordered = sorted(decisions, key=lambda one: one.document_key)
+    events = [
+        ChainEvent(kind, one.document_key, {"version": one.version, "manifest": one.manifest})
+        for one in ordered
+    ]
+    append(connection, events)
+    return ordered
