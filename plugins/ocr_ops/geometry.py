@@ -39,6 +39,25 @@ def from_area(box: GridBox, area: PixelBox, size: PixelSize) -> GridBox:
     )
 
 
+def through(box: GridBox, way: tuple[float, ...], shown: PixelSize, page: PixelSize) -> GridBox:
+    """The smallest box on a page around a box of the picture that was shown; `way` as in `Prepared.to_page`.
+
+    Both boxes are on the grid of their own picture; what falls off the page is clipped.
+    """
+    if not way:
+        return box
+    sx, sy = shown.width / GRID_MAX, shown.height / GRID_MAX
+    places = [_mapped(x * sx, y * sy, way) for x in (box.x1, box.x2) for y in (box.y1, box.y2)]
+    xs, ys = [x for x, _ in places], [y for _, y in places]
+    return to_grid(min(xs), min(ys), max(xs), max(ys), page.width, page.height)
+
+
+def _mapped(x: float, y: float, way: tuple[float, ...]) -> tuple[float, float]:
+    a, b, c, d, e, f, g, h, i = way
+    depth = g * x + h * y + i
+    return (a * x + b * y + c) / depth, (d * x + e * y + f) / depth
+
+
 def turned(box: GridBox, degrees: int) -> GridBox:
     """Where a box of a page lies after the page was turned clockwise by 0, 90, 180 or 270 degrees."""
     m = GRID_MAX

@@ -193,13 +193,28 @@ class ReplyFormat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """How the picture that an engine was shown came from the page's: its size, a clockwise quarter turn, and the rest.
+
+    `to_page` is a homography, row by row: from places of the shown picture, in pixels from its corner, to places of the
+    page turned upright; empty where they are the same. `steps` say what was done, in order.
+    """
+
+    size: PixelSize
+    turn: int = 0
+    to_page: tuple[float, ...] = ()
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RawPage:
     """What an engine answered for one page, as it came. `turn`: clockwise degrees the engine turned the picture by.
 
     `temperature` is what a model was asked with; a retry of a bad reply raises it. `ngram_ban`: the server was asked to
     forbid repeated runs of tokens, which can alter rows. `expected_tokens` are the fewest and the most prompt tokens that
     the picture and the prompt should have taken, (0, 0) where that is not known. `area` is the part of the page that
-    was shown, in pixels of the page's picture, None for all of it.
+    was shown, in pixels of the page's picture, or of the prepared one where there is one, None for all of it. `prepared`:
+    the engine was shown another picture than the page's own. `sent` names the bytes that it was shown, where they are not the page's.
     """
 
     page: int
@@ -218,6 +233,8 @@ class RawPage:
     ngram_ban: bool = False
     expected_tokens: tuple[int, int] = (0, 0)
     area: PixelBox | None = None
+    prepared: Prepared | None = None
+    sent: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,16 +22,18 @@ from ocr_ops import parts
 from ocr_ops.detectors import CURABLE, TOO_MUCH, reply_problems, says_nothing
 from ocr_ops.engines import Engine
 from ocr_ops.errors import OcrOpsError, TerminalError, UnreadableDocument
-from ocr_ops.geometry import from_area
+from ocr_ops.geometry import from_area, through, turned, turned_back
 from ocr_ops.grounding import parse_reply
 from ocr_ops.model import (
     GRID_MAX,
     Block,
     Digest,
+    GridBox,
     PageImage,
     Parsed,
     PixelBox,
     PixelSize,
+    Prepared,
     Problem,
     ProblemKind,
     RawPage,
@@ -40,6 +42,7 @@ from ocr_ops.model import (
 )
 from ocr_ops.model_faults import PictureRefused
 from ocr_ops.part_pictures import gaps_of, part_pictures
+from ocr_ops.picture_prep import Preparation, prepare
 
 TRIES = 3
 """Replies asked for per page, or part of a long page, before it is left with its problems; its halves share as many."""
@@ -82,6 +85,7 @@ class _Desk:
     keep: Callable[[RawPage], Digest]
     keep_picture: Callable[[bytes], Digest]
     tries: int
+    preparation: Preparation
 
 
 async def read_pages(
@@ -95,10 +99,12 @@ async def read_pages(
     tries: int = TRIES,
     collect: bool = True,
     room: asyncio.Semaphore | None = None,
+    preparation: Preparation = Preparation(),  # noqa: B008, a frozen value
 ) -> list[ReadPage]:
     """Read pages, at most `in_flight` at once and no picture fetched earlier than needed; one out for each one in.
 
-    `room` bounds the pages of several calls together.
+    `room` bounds the pages of several calls together. `preparation`: what is done to a page before the engine sees it;
+    blocks come back in the frame of the page turned upright, whatever was done.
 
     `keep` stores an attempt, in a thread, and `keep_picture` a picture that had to be turned upright; both return its digest.
     `tries` bounds the replies asked for: so many for a page, or for each part of a long one, and as many again for its
@@ -107,7 +113,7 @@ async def read_pages(
     With `collect` off the list stays empty and only `on_page` hears of pages, so that memory does not grow with them.
     Raises the world's `TerminalError` or `TransientError` after stopping all other pages.
     """
-    desk = _Desk(engine, keep, keep_picture, tries)
+    desk = _Desk(engine, keep, keep_picture, tries, preparation)
     finished: dict[int, ReadPage] = {}
     source = _numbered(pages)
     gate = asyncio.Lock()
@@ -193,12 +199,13 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Sheet:
-    """A page being read, and every attempt at it."""
+    """A page being read, as it is shown, and every attempt at it."""
 
     desk: _Desk
     page: PageImage
     picture: bytes
     attempts: list[Digest]
+    prepared: Prepared | None = None
 
     @property
     def longest_ratio(self) -> float:
@@ -207,7 +214,7 @@ class _Sheet:
 
 
 async def _read_page(desk: _Desk, page: PageImage, picture: bytes) -> ReadPage:
-    sheet = _Sheet(desk, page, picture, [])
+    sheet = await _sheet(desk, page, picture)
     try:
         reading = await _read_sheet(sheet)
     except (PictureRefused, UnreadableDocument) as refusal:
@@ -222,9 +229,39 @@ async def _read_page(desk: _Desk, page: PageImage, picture: bytes) -> ReadPage:
                 page, ProblemKind.STRAY_TEXT, f"{len(stray)} pieces of the reply have no place on the page"
             ),
         )
-    if reading.turn:
-        page = await _upright(desk, page, picture, reading.turn)
-    return ReadPage(page, tuple(sheet.attempts), reading.parsed.blocks, problems)
+    blocks, turn = _back(reading, sheet.prepared, page.size)
+    if turn:
+        page = await _upright(desk, page, picture, turn)
+    return ReadPage(page, tuple(sheet.attempts), blocks, problems)
+
+
+async def _sheet(desk: _Desk, page: PageImage, picture: bytes) -> _Sheet:
+    """The page as it is shown: its own picture, or a prepared one."""
+    if not desk.preparation.identity:
+        return _Sheet(desk, page, picture, [])
+    shown = await asyncio.to_thread(prepare, picture, desk.preparation)
+    if shown is None:
+        return _Sheet(desk, page, picture, [])
+    digest = desk.keep_picture(shown.picture)
+    seen = replace(page, digest=digest, media_type=shown.media_type, size=shown.prepared.size)
+    return _Sheet(desk, seen, shown.picture, [], shown.prepared)
+
+
+def _back(reading: _Reading, prepared: Prepared | None, size: PixelSize) -> tuple[tuple[Block, ...], int]:
+    """Blocks of the picture that was shown on the page turned upright, and the whole clockwise turn; `size`: as it came."""
+    blocks = reading.parsed.blocks
+    if prepared is None:
+        return blocks, reading.turn
+    turn = (prepared.turn + reading.turn) % 360
+    if not prepared.to_page:
+        return blocks, turn
+    upright = PixelSize(size.height, size.width) if prepared.turn in (90, 270) else size
+
+    def moved(box: GridBox) -> GridBox:
+        seen = turned_back(box, reading.turn)
+        return turned(through(seen, prepared.to_page, prepared.size, upright), reading.turn)
+
+    return tuple(replace(block, boxes=tuple(map(moved, block.boxes))) for block in blocks), turn
 
 
 def _problem(page: PageImage, kind: ProblemKind, detail: str) -> Problem:
@@ -285,7 +322,9 @@ async def _climb(sheet: _Sheet, area: PixelBox, page: PageImage, picture: bytes,
     raw = await desk.engine.read(page, picture)
     while True:
         if page is not sheet.page:
-            raw = replace(raw, area=area)
+            raw = replace(raw, area=area, sent=page.digest)
+        if sheet.prepared:
+            raw = replace(raw, prepared=sheet.prepared, sent=page.digest)
         # in a thread, since a store waits for its disk
         sheet.attempts.append(await asyncio.to_thread(desk.keep, raw))
         tried += 1

@@ -39,13 +39,17 @@ from ocr_ops.pdf_attachments import attachments_of
 from ocr_ops.settings import Limits
 from ocr_ops.text_layer import text_layer_of
 
-VERSION = "5"
+VERSION = "6"
 """Part of the step's key: raise it when the same bytes give other pictures or text layers."""
 
 JPEG_QUALITY = 92
 GREY_TOLERANCE = 12
 """Largest difference of colour channels (0..255) at which a page counts as grey."""
 POINTS_PER_INCH = 72.0
+PART_RATIO = 3.0
+"""Long side over short side of a piece of page that is looked at in one: a longer page keeps the width of such a piece."""
+LONGEST_PX = 65_000
+"""Longest side that a JPEG can have, nearly."""
 
 _PICTURE_TYPES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/tiff": "TIFF", "image/webp": "WEBP", "image/heic": "HEIF", "image/avif": "AVIF"}  # fmt: skip
 
@@ -149,7 +153,9 @@ def _pdf_scale(width_pt: float, height_pt: float, limits: Limits) -> float:
     """Pixels per point: the wanted dpi, or less where the page would pass a limit."""
     if not (width_pt > 0 and height_pt > 0):
         raise ValueError("a page without an area")
-    by_side = limits.max_side_px / max(width_pt, height_pt)
+    by_side = _longest_px(max(width_pt, height_pt) / min(width_pt, height_pt), limits) / max(
+        width_pt, height_pt
+    )
     by_pixels = math.sqrt(limits.max_page_pixels / (width_pt * height_pt))
     return min(limits.dpi / POINTS_PER_INCH, by_side, by_pixels)
 
@@ -252,11 +258,17 @@ def _bytes_of(values: Any) -> Any:
 
 def _scaled(image: Image.Image, limits: Limits) -> Image.Image:
     longest = max(image.size)
-    if longest <= limits.max_side_px:
+    most = _longest_px(longest / min(image.size), limits)
+    if longest <= most:
         return image
-    factor = limits.max_side_px / longest
+    factor = most / longest
     size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _longest_px(ratio: float, limits: Limits) -> float:
+    """Pixels that the long side may have: long pages are read in parts, so each part may have what a page may have."""
+    return min(limits.max_side_px * max(1.0, ratio / PART_RATIO), LONGEST_PX)
 
 
 def _encoded(image: Image.Image) -> bytes:

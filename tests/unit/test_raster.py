@@ -86,14 +86,39 @@ def test_a_picture_that_needs_nothing_is_kept_byte_for_byte(tmp_path: Path):
     assert page.picture == path.read_bytes()
 
 
-def test_a_large_scan_is_scaled_to_the_longest_side(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("scan", "kept"),
+    [
+        ((4000, 8000), (1750, 3500)),
+        ((2000, 6000), (1167, 3500)),
+        ((1000, 8000), (1000, 8000)),
+        ((2000, 18000), (1167, 10500)),
+        ((18000, 2000), (10500, 1167)),
+    ],
+)
+def test_a_large_scan_is_scaled_down_and_a_long_one_keeps_the_width_its_parts_need(
+    scan: tuple[int, int], kept: tuple[int, int], tmp_path: Path
+):
     path = tmp_path / "long.png"
-    Image.new("L", (1000, 8000), 255).save(path)
+    Image.new("L", scan, 255).save(path)
 
     (page,) = sheets(path)
 
     assert page.image is not None
-    assert (page.image.size.width, page.image.size.height) == (438, LIMITS.max_side_px)
+    assert (page.image.size.width, page.image.size.height) == kept
+
+
+def test_a_long_receipt_in_a_pdf_is_drawn_at_the_wanted_dpi():
+    document = pymupdf.open()
+    document.new_page(width=227, height=2043).insert_text((20, 72), "a till receipt of 80 by 720 mm")
+
+    data = document.tobytes()
+    with open_document(pdf_source(data), data, LIMITS) as opened:
+        (page,) = opened.pages
+
+    assert page.image is not None
+    assert page.image.dpi == LIMITS.dpi
+    assert page.image.size.width > 627
 
 
 def test_a_grey_page_has_one_channel_and_a_coloured_one_three(tmp_path: Path):
