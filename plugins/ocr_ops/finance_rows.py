@@ -108,7 +108,7 @@ def duplicate_keys(values: JsonObject, picture_hash: int | None) -> tuple[Row, .
         if total is not None and day is not None:
             keys.append(("amount", f"{seller} {amount} {day}"))
     if picture_hash is not None:
-        keys.append(("picture", amount))
+        keys.append(("picture", f"{amount} {day or 'no date'}"))
     return tuple({"kind": kind, "key": key} for kind, key in dict.fromkeys(keys))
 
 
