@@ -119,7 +119,7 @@ def test_a_document_named_several_times_is_read_once(tmp_path: Path, inbox: Path
         (("process", "samples", "--ocr", "vllm"), {}, 2, "OCR_OPS_OCR_URLS"),
         (("process", str(INVOICE), "--jsonl", "no/such/folder.jsonl"), {}, 2, "no/such/folder.jsonl"),
         (("process", "samples", "--no-such-option"), {}, 2, "no-such-option"),
-        (("audit", "verify"), {"OCR_OPS_AUDIT_URI": "s3://bucket"}, 2, "OCR_OPS_AUDIT_URI"),
+        (("audit", "verify"), {"OCR_OPS_AUDIT_URI": "gs://bucket"}, 2, "OCR_OPS_AUDIT_URI"),
         (("process", str(INVOICE)), {"OCR_OPS_DPI": "many"}, 2, "OCR_OPS_DPI"),
         (("process", str(INVOICE)), {"OCR_OPS_AUDIT_URI": "file:///dev/null/audit"}, 3, "/dev/null/audit"),
         (
@@ -186,14 +186,30 @@ def test_audit_show_tells_where_every_value_stands_and_exports_files(
 
 def test_audit_verify_finds_a_changed_byte(var: Path, inbox: Path, tmp_path: Path):
     ocr_ops(tmp_path / "var", "process", INVOICE)
-    assert json.loads(ocr_ops(tmp_path / "var", "audit", "verify", "--json").stdout) == []
+    verify = ("audit", "verify", "--store-only", "--json")
+    assert json.loads(ocr_ops(tmp_path / "var", *verify).stdout)["broken"] == []
     victim = max((tmp_path / "var/audit/objects").rglob("*"), key=lambda path: path.stat().st_size)
     victim.chmod(0o600)
     victim.write_bytes(victim.read_bytes()[:-1] + b"\x00")
 
-    broken = json.loads(ocr_ops(tmp_path / "var", "audit", "verify", "--json", code=1).stdout)
+    broken = json.loads(ocr_ops(tmp_path / "var", *verify, code=1).stdout)["broken"]
 
     assert [(one["kind"], Path(one["path"]).name) for one in broken] == [("changed", victim.name)]
+
+
+def test_audit_verify_proves_what_was_ingested_against_an_anchor_in_another_place(
+    var: Path, ingested: str, tmp_path: Path
+):
+    ocr_ops(var, "audit", "anchor", "--to", tmp_path)
+    (anchor,) = tmp_path.glob("ocr-ops-anchor-*.json")
+
+    proof = json.loads(ocr_ops(var, "audit", "verify", "--anchor", anchor, "--sample", "3", "--json").stdout)
+    other = anchor.with_name("other.json")
+    other.write_text(anchor.read_text().replace('"sequence":', '"sequence":9'))
+    wrong = json.loads(ocr_ops(var, "audit", "verify", "--anchor", other, "--json", code=1).stdout)
+
+    assert proof["broken"] == [] and proof["objects"] == 3 and proof["anchors"] == 2 and proof["manifests"] > 0
+    assert [(one["kind"], one["path"]) for one in wrong["broken"]] == [("anchor", str(other))]
 
 
 def test_doctor_looks_at_everything_and_says_what_to_do(var: Path, ingested: str, tmp_path: Path):

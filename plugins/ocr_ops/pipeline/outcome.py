@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ocr_ops import overlay, picture_hash
+from ocr_ops import grounding, html_page, overlay, picture_hash, raster
 from ocr_ops.audit import Manifest
 from ocr_ops.codec import canonical_json, from_json, step_key, to_json, to_plain
 from ocr_ops.errors import OcrOpsError
+from ocr_ops.judge import decide
 from ocr_ops.model import Digest, Outcome, Problem, RawPage, ReadPage, Record, Stage, Status
 from ocr_ops.pipeline.journey import Extracted, Journey, Opened, Rendered
 from ocr_ops.pipeline.steps import broken, load_pages, load_record
@@ -36,10 +38,8 @@ def outcome_of(shop: Workshop, journey: Journey) -> tuple[Outcome, Extras]:
 def _outcome(shop: Workshop, journey: Journey) -> Outcome:
     pages, record = load_pages(shop, journey), load_record(shop, journey)
     artifacts = _artifacts(shop, journey, pages, record)
-    versions = {
-        reader.partition("/")[0]: reader.partition("/")[2] for reader in (record.readers if record else ())
-    }
-    artifacts["manifest"] = shop.store.put(to_json(Manifest(journey.uri, journey.steps, versions)))
+    manifest = Manifest(journey.uri, journey.steps, _versions(record))
+    artifacts["manifest"] = shop.store.put(to_json(manifest))
     return Outcome(
         uri=journey.uri,
         name=journey.name,
@@ -54,6 +54,22 @@ def _outcome(shop: Workshop, journey: Journey) -> Outcome:
         artifacts=artifacts,
         timings=journey.timings,
     )
+
+
+def _versions(record: Record | None) -> dict[str, str]:
+    """Which version of what made the outcome; engines and models are named in each raw reply."""
+    ours = {
+        "ocr-ops": importlib.metadata.version("ocr-ops"),
+        "raster": raster.VERSION,
+        "grounding": grounding.VERSION,
+        "html": html_page.VERSION,
+        "overlay": overlay.VERSION,
+        "judge": decide.VERSION,
+    }
+    if record is None:
+        return ours
+    readers = {name: version for name, _, version in (one.partition("/") for one in record.readers)}
+    return ours | readers | {"schema": f"{record.doc_type}/{record.schema_version}"}
 
 
 def status_of(journey: Journey, record: Record | None) -> Status:
@@ -84,6 +100,7 @@ def _artifacts(
         number = page.image.number
         roles |= {f"page/{number}/raw/{attempt}": raw for attempt, raw in enumerate(page.attempts, start=1)}
         roles[f"page/{number}/upright"] = page.image.digest
+        roles[f"page/{number}/blocks"] = shop.store.put(to_json(page))
         roles[f"page/{number}/overlay"] = _overlay(shop, page, record)
     if rendered_digest := journey.result("render"):
         rendered = from_json(Rendered, shop.store.get(rendered_digest))
@@ -94,7 +111,7 @@ def _artifacts(
         roles |= {f"llm/attempt/{number}": one for number, one in enumerate(extracted.llm_attempts, start=1)}
     if record_digest := journey.result("judge"):
         roles["record"] = record_digest
-    return roles
+    return roles | {f"step/{done.step}": done.output for done in journey.steps}
 
 
 def _overlay(shop: Workshop, page: ReadPage, record: Record | None) -> Digest:
