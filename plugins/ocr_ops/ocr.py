@@ -79,6 +79,11 @@ class CuttableEngine(Protocol):
         """Height over width beyond which a page is read in parts; infinity: never in parts, not even to cure a reply."""
 
 
+def preparation_for(engine: Engine, switches: Preparation = Preparation()) -> Preparation:  # noqa: B008, a frozen value
+    """What is done to pages before an engine sees them: one that is shown pages in parts does not turn them by itself."""
+    return replace(switches, upright=switches.upright or isinstance(engine, CuttableEngine))
+
+
 @dataclass(frozen=True, slots=True)
 class _Desk:
     engine: Engine

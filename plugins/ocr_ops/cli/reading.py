@@ -27,6 +27,7 @@ from ocr_ops.geometry import to_pixels
 from ocr_ops.html_page import document_html, document_markdown
 from ocr_ops.local.machine import Machine
 from ocr_ops.model import Digest, PageImage, Problem, RawPage, ReadPage
+from ocr_ops.picture_prep import Preparation
 from ocr_ops.pipeline.export import picture_name
 from ocr_ops.prompts import OcrTask
 from ocr_ops.settings import OcrEngine, Settings
@@ -65,6 +66,14 @@ def read_file(
     out: Annotated[
         Path | None, typer.Option("--out", help="Where results go; default: FILE.ocr beside the file.")
     ] = None,
+    denoise: Annotated[
+        bool, typer.Option("--denoise", help="Take specks out of pages before reading.")
+    ] = False,
+    contrast: Annotated[bool, typer.Option("--contrast", help="Even out light and shadow (CLAHE).")] = False,
+    binarise: Annotated[bool, typer.Option("--binarise", help="Show pages in black and white.")] = False,
+    perspective: Annotated[
+        bool, typer.Option("--perspective", help="Find the sheet on a photograph and flatten it.")
+    ] = False,
     text: Annotated[
         bool,
         typer.Option("--text/--no-text", help="Print the text as it comes, or only a bar over the pages."),
@@ -88,6 +97,7 @@ def read_file(
         dict(os.environ) | ({"OCR_OPS_OCR_ENGINE": engine} if engine else {})
     )
     task, sought = _task(settings, mode, locate, prompt)
+    switches = Preparation(denoise=denoise, contrast=contrast, binarise=binarise, perspective=perspective)
     files = source.find_documents(
         path.expanduser(), allowed_roots=[Path(one) for one in settings.allowed_roots]
     )
@@ -98,7 +108,7 @@ def read_file(
             else file.path.with_name(file.path.name + ".ocr")
         )
         try:
-            _read_one(settings, task, sought, file, folder, locate, text)
+            _read_one(settings, task, sought, file, folder, locate, text, switches)
         except UnreadableDocument as problem:
             if len(files) == 1:
                 raise
@@ -146,6 +156,7 @@ def _read_one(
     folder: Path,
     locate: str,
     text: bool,
+    switches: Preparation,
 ) -> None:
     found, data = source.load_source(file, settings.limits)
     with (
@@ -157,7 +168,7 @@ def _read_one(
         on_servers = settings.ocr_engine is OcrEngine.VLLM
         engine = _engine(settings, task, sought, speaker.hear if speaker else None)
         in_flight = settings.ocr_in_flight * len(settings.ocr_urls) if on_servers else 1
-        table = _Table(folder, Path(scratch), locate, speaker, not on_servers, advance)
+        table = _Table(folder, Path(scratch), locate, speaker, not on_servers, advance, switches)
         pages = asyncio.run(table.read(engine, document.pages, in_flight))
     _write(file.name, pages, table, folder)
 
@@ -213,6 +224,7 @@ class _Table:
     speaker: _Speaker | None
     says_pages: bool
     advance: Callable[[], None]
+    switches: Preparation
     replies: dict[int, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     hits: list[tuple[int, str]] = field(default_factory=list)
@@ -227,6 +239,7 @@ class _Table:
                 keep=self._keep,
                 keep_picture=self._keep_picture,
                 on_page=self._finish,
+                preparation=ocr.preparation_for(engine, self.switches),
             )
         finally:
             await engine.close()
