@@ -150,7 +150,7 @@ async def read_pages(shop: Workshop, engine: Engine, room: asyncio.Semaphore, jo
     """
     opened_digest = journey.need("open")
     opened = from_json(Opened, shop.store.get(opened_digest))
-    key = step_key("read", opened=opened_digest, engine=dict(engine.identity), parser=grounding.VERSION)
+    key = step_key("read", opened=opened_digest, engine=_identity(engine), parser=grounding.VERSION)
     digest = shop.store.find(key)
     if digest is None:
         pages = await _read_all(shop, engine, room, journey.name, opened)
@@ -207,6 +207,7 @@ async def _read_all(
         engine,
         ((page.image, shop.store.get(page.image.digest)) for page in unread),
         in_flight=len(unread),
+        preparation=ocr.preparation_for(engine),
         keep=lambda raw: shop.store.put(to_json(raw)),
         keep_picture=shop.store.put,
         on_page=keep_page,
@@ -216,7 +217,13 @@ async def _read_all(
 
 
 def _page_key(engine: Engine, picture: Digest) -> Digest:
-    return step_key("read-page", picture=picture, engine=dict(engine.identity), parser=grounding.VERSION)
+    return step_key("read-page", picture=picture, engine=_identity(engine), parser=grounding.VERSION)
+
+
+def _identity(engine: Engine) -> dict[str, str]:
+    """What decides how a picture is read: the engine, and what is done to the picture before."""
+    prepared = ocr.preparation_for(engine).identity
+    return {**engine.identity, **{f"prepared_{name}": value for name, value in prepared.items()}}
 
 
 def _page_read_before(shop: Workshop, engine: Engine, page: OpenedPage) -> ReadPage | None:
