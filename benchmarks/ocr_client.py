@@ -353,7 +353,7 @@ def main() -> None:
         client_main(options)
         return
     sizes = (
-        Sizes(120, 360, 32, 3.0) if options.quick else Sizes(options.pages, options.many, options.in_flight)
+        Sizes(80, 240, 32, 3.0) if options.quick else Sizes(options.pages, options.many, options.in_flight)
     )
     tell(measure(sizes), options)
 
