@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import create_engine, make_url
@@ -11,7 +12,8 @@ from sqlalchemy import create_engine, make_url
 from databases import execute, fresh_database
 from ocr_ops.errors import SettingsError, TerminalError, WarehouseUnavailable
 from ocr_ops.tables import SCHEMAS, metadata
-from ocr_ops.warehouse import check, current, migrate, migrations
+from ocr_ops.warehouse import Warehouse, check, current, migrate, migrations
+from outcome_builder import outcome, receipt, unreadable
 
 pytestmark = pytest.mark.postgres
 
@@ -142,6 +144,131 @@ def test_every_schema_table_view_column_and_function_has_a_comment(migrated):
         where nspname in ('ingest', 'extraction', 'audit', 'marts') and obj_description(oid, 'pg_namespace') is null"""
 
     assert execute(migrated, silent) == []
+
+
+# --- from every earlier revision, with data in it ---
+
+NOW = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
+TWIN = "twin.pdf"
+"""A document with the seller, number, amount and date of another."""
+
+WHAT_OLD_RELEASES_KNEW = {
+    "0001_ingest": (
+        "ingest.runs",
+        "ingest.documents",
+        "ingest.sightings",
+        "ingest.run_documents",
+        "ingest.pages",
+    ),
+    "0002_extraction": (
+        "extraction.records",
+        "extraction.problems",
+        "extraction.fields",
+        "extraction.field_boxes",
+        "extraction.rule_results",
+        "extraction.invoices",
+        "extraction.invoice_lines",
+        "extraction.receipts",
+        "extraction.receipt_lines",
+    ),
+    "0003_audit": ("audit.artifacts", "audit.links", "audit.manifests"),
+}
+"""Tables that each of the first revisions made. Data for them is taken from a database of today."""
+
+
+def documents():
+    return [outcome(), receipt(), unreadable(), outcome(TWIN)]
+
+
+@pytest.fixture(scope="module")
+def loaded(server_url, migrated):
+    with fresh_database(server_url, template=migrated) as url:
+        with Warehouse(url) as warehouse:
+            warehouse.start_run("run 1", trigger="manual", started_at=NOW)
+            for made in documents():
+                warehouse.load(made, run_id="run 1", loaded_at=NOW)
+        yield url
+
+
+def _at_revision(url, revision, sql_copy, monkeypatch):
+    """Bring an empty database to an earlier revision, as the release that ended there did."""
+    for folder in ("views", "roles"):
+        shutil.rmtree(sql_copy / folder)
+    for file in (sql_copy / "migrations" / "versions").glob("*.*"):
+        if file.stem > revision:
+            file.unlink()
+    migrate(url)
+    monkeypatch.undo()
+
+
+def _copy_what_fits(source, target, revision):
+    """Copy the tables and columns that the old release had; rows that only later releases make stay behind."""
+    for table in _tables_at(revision):
+        schema, _, name = table.partition(".")
+        columns = execute(
+            target,
+            f"select column_name from information_schema.columns where table_schema = '{schema}'"
+            f" and table_name = '{name}' order by ordinal_position",
+        )
+        if not columns:
+            continue
+        names = ", ".join(column for (column,) in columns)
+        old = table == "extraction.records" and "version" not in names.split(", ")
+        known = f"from {table}{' where record_digest is not null' if old else ''}"
+        rows = execute(source, f"select coalesce(json_agg(t), '[]')::text from (select {names} {known}) t")
+        quoted = rows[0][0].replace("'", "''").replace(":", "\\:")
+        populated = f"json_populate_recordset(cast(null as {table}), '{quoted}')"
+        execute(target, f"insert into {table} ({names}) select {names} from {populated}")
+
+
+def _tables_at(revision):
+    if revision <= "0003_audit":
+        return [
+            table for known, some in WHAT_OLD_RELEASES_KNEW.items() if known <= revision for table in some
+        ]
+    return [table.fullname for table in metadata.sorted_tables]
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_a_database_of_every_earlier_revision_with_data_becomes_todays(
+    empty, loaded, sql_copy, monkeypatch, revision
+):
+    _at_revision(empty, revision, sql_copy, monkeypatch)
+    _copy_what_fits(loaded, empty, revision)
+
+    migrate(empty)
+
+    assert check(empty) == []
+    today = "select document_key, name, status, version, page_count from marts.documents order by name"
+    assert execute(empty, today) == execute(loaded, today)
+    if revision >= "0002_extraction":
+        for view in (
+            "invoices_all",
+            "invoice_lines_all",
+            "receipts_all",
+            "evidence",
+            "parties_all",
+            "taxes_all",
+        ):
+            rows = f"select v::text from marts.{view} v order by 1"
+            assert execute(empty, rows) == execute(loaded, rows), view
+        pairs = "select name, duplicate_of_name, why from marts.possible_duplicates"
+        assert execute(empty, pairs) == execute(loaded, pairs) != []
+    believed = f"select name, total from marts.as_of('{NOW.isoformat()}') order by name"
+    assert [name for name, _ in execute(empty, believed)] == ["a.pdf", "r.png", TWIN, "x.pdf"]
+
+
+@pytest.mark.parametrize("revision", ["0003_audit", REVISIONS[-2]])
+def test_after_an_upgrade_the_same_documents_again_change_nothing(
+    empty, loaded, sql_copy, monkeypatch, revision
+):
+    _at_revision(empty, revision, sql_copy, monkeypatch)
+    _copy_what_fits(loaded, empty, revision)
+    migrate(empty)
+
+    with Warehouse(empty) as warehouse:
+        again = [warehouse.load(made, run_id="run 1", loaded_at=NOW).changed for made in documents()]
+    assert again == [False] * 4
 
 
 # --- views ---
