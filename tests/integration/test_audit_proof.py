@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import text
 
+from audit_builder import NOW, add_document, connection_to
 from databases import execute, fresh_database
-from ocr_ops.audit import AuditStore, BrokenKind, Manifest, ManifestStep
-from ocr_ops.codec import digest_of, to_json
+from ocr_ops.audit import AuditStore, BrokenKind
 from ocr_ops.pipeline.proof import prove, write_anchor
 from ocr_ops.warehouse import chain, migrate
 from ocr_ops.warehouse.chain import ChainEvent, hash_of
 
 pytestmark = pytest.mark.postgres
 
-NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-RUN = "run 1"
 DOCUMENTS = 6
 
 
@@ -39,54 +35,6 @@ def url(postgres_server, template):
 @pytest.fixture
 def store(tmp_path):
     return AuditStore(tmp_path / "audit")
-
-
-@contextmanager
-def connection_to(url):
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
-    try:
-        with engine.begin() as connection:
-            yield connection
-    finally:
-        engine.dispose()
-
-
-def add_document(url, store, number):
-    """A document with a source, a record and a manifest, loaded as the loader does."""
-    source = store.put(f"%PDF document {number}".encode())
-    record = store.put(json.dumps({"total": f"{number}.00", "lines": ["x" * 40] * 100}).encode())
-    step = ManifestStep("judge", digest_of(b"key"), (source,), record)
-    manifest = store.put(to_json(Manifest(f"file:///{number}.pdf", (step,))))
-    kept = {"source": source, "record": record, "manifest": manifest}
-    with connection_to(url) as connection:
-        for statement in _INSERTS:
-            connection.execute(text(statement), {"key": source, "manifest": manifest, "run": RUN, "at": NOW})
-        for role, digest in kept.items():
-            connection.execute(text(_ARTIFACT), {"digest": digest, "role": role, "at": NOW})
-            connection.execute(
-                text(_LINK),
-                {
-                    "key": source,
-                    "digest": digest,
-                    "role": role,
-                    "run": RUN,
-                    "at": NOW + timedelta(days=number),
-                },
-            )
-        connection.execute(text(_MANIFEST), {"key": source, "manifest": manifest, "run": RUN, "at": NOW})
-        event = chain.loaded(source, manifest=manifest, content=record, version=1, run_id=RUN)
-        chain.append(connection, [event])
-    return kept
-
-
-_INSERTS = (
-    "insert into ingest.runs (run_id, trigger, started_at, params) values (:run, 'test', :at, '{}') on conflict do nothing",
-    "insert into ingest.documents (document_key, uri, name, status, content_digest, first_seen_at, loaded_at, version, page_count)"
-    " values (:key, 'file:///x', 'x', 'accepted', :manifest, :at, :at, 1, 0)",
-)
-_ARTIFACT = "insert into audit.artifacts values (:digest, :role, 'application/json', 1, :at)"
-_LINK = "insert into audit.links (document_key, role, digest, run_id, linked_at) values (:key, :role, :digest, :run, :at)"
-_MANIFEST = "insert into audit.manifests values (:manifest, :key, :run, :manifest, :at)"
 
 
 @pytest.fixture
@@ -121,7 +69,7 @@ def test_what_nobody_touched_is_proved_whole(url, store, documents):
         DOCUMENTS,
         1,
     )
-    assert proof.objects == 3 * DOCUMENTS == told[-1][0] == told[-1][1]
+    assert proof.objects == 4 * DOCUMENTS == told[-1][0] == told[-1][1]
     assert proof.size_bytes == sum(store.objects().values())
 
 
@@ -283,7 +231,7 @@ def test_a_sample_reads_so_many_objects_and_still_all_of_the_chain(url, store, d
     proof = prove(store, url, sample=2)
     assert proof.objects == 2
     assert {BrokenKind.CHAIN_GAP, BrokenKind.MISSING} <= {kind for kind, _ in found(proof)}
-    assert prove(store, url, sample=1_000).objects == 3 * DOCUMENTS - 1
+    assert prove(store, url, sample=1_000).objects == 4 * DOCUMENTS - 1
 
 
 def test_only_what_was_linked_since_a_day_is_read(url, store, documents):

@@ -16,6 +16,7 @@ from rich.table import Table
 from ocr_ops.audit import open_store
 from ocr_ops.cli.console import ERR, OUT, counting
 from ocr_ops.local.machine import Machine
+from ocr_ops.pipeline import retention, retention_policy
 from ocr_ops.pipeline.export import export_files
 from ocr_ops.pipeline.proof import Proof, prove, write_anchor
 from ocr_ops.warehouse import Warehouse
@@ -141,6 +142,48 @@ def anchor(
             file.write(data + b"\n")
         ERR.print(f"written to {path}", markup=False)
     print(f"{head.sequence} {head.hash}")
+
+
+@app.command("retain")
+def retain(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be removed.")] = False,
+    policy: Annotated[Path, typer.Option("--policy", help="The policy file, YAML.")] = retention_policy.FILE,
+    by: Annotated[
+        str, typer.Option("--by", help="Who is responsible, for the chain.")
+    ] = "ocr-ops audit retain",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what is removed as one JSON object.")
+    ] = False,
+) -> None:
+    """Remove what the retention policy says is due, and note in the hash chain what, when and under which rule.
+
+    Bytes leave the audit store; links, digests and rows stay, and `audit verify` knows of the gap. Cannot be undone.
+
+    Example:
+      ocr-ops audit retain --dry-run
+    """
+    settings = Machine.from_env(os.environ).settings(os.environ, database=True)
+    store, url = open_store(settings.audit_uri), settings.database_url
+    planned = retention.plan(store, url, policy.read_bytes(), now=datetime.now(UTC))
+    if not dry_run:
+        with counting("removing") as progress:
+            retention.carry_out(store, url, planned, by=by, progress=progress)
+    if as_json:
+        print(
+            json.dumps({"dry_run": dry_run, **asdict(planned), "policy": policy.name}, indent=2, default=str)
+        )
+    else:
+        due = [
+            {**asdict(one), "objects": len(one.digests), "roles": ", ".join(one.roles)} for one in planned.due
+        ]
+        _table("due", ("name", "doc_type", "rule", "objects", "size_bytes", "roles"), due)
+    done = "would be removed" if dry_run else "removed"
+    held = "".join(f", {count} kept by {name}" for name, count in planned.held.items())
+    ERR.print(
+        f"{planned.digests + len(planned.left_over)} objects {done}, {planned.size_bytes / 1e6:.1f} MB{held}",
+        highlight=False,
+        markup=False,
+    )
 
 
 def _print_story(story: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ names the row from which on it is another chain.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -40,6 +40,9 @@ class ChainProof:
     """Manifest -> document, as events say."""
     erased: dict[Digest, str] = field(default_factory=dict)
     """Digest -> the tombstone's row, `chain/17`."""
+    erased_of: dict[str, set[Digest]] = field(default_factory=dict)
+    kept_again: set[Digest] = field(default_factory=set)
+    """Erased once, and perhaps in the store again: their document was loaded later."""
     noted: list[Anchor] = field(default_factory=list)
     """Anchors that events say were written."""
 
@@ -122,12 +125,21 @@ def _note(row: ChainRow, proof: ChainProof) -> None:
     match row.kind:
         case EventKind.LOADED | EventKind.PROPOSED if payload.get("manifest"):
             proof.manifests[str(payload["manifest"])] = row.subject
+            proof.kept_again |= proof.erased_of.get(row.subject, set())
         case EventKind.ERASED:
-            proof.erased |= {Digest(digest): f"chain/{row.sequence}" for digest in payload.get("digests", ())}
+            digests = {Digest(digest) for digest in payload.get("digests", ())}
+            proof.erased |= dict.fromkeys(digests, f"chain/{row.sequence}")
+            proof.erased_of.setdefault(row.subject, set()).update(digests)
+            proof.kept_again -= digests
         case EventKind.ANCHORED:
             proof.noted.append(
                 Anchor(str(payload.get("kept", "")), int(payload.get("sequence", 0)), payload.get("hash", ""))
             )
+
+
+def left_over(said: ChainProof, sizes: Collection[Digest]) -> set[Digest]:
+    """What a tombstone says is gone and is there, and was not kept anew by a later load of its document."""
+    return {digest for digest in said.erased if digest in sizes and digest not in said.kept_again}
 
 
 def anchor_of(head: Head, written_at: datetime) -> dict[str, Any]:

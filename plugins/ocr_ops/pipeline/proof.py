@@ -17,7 +17,7 @@ from ocr_ops.audit import AuditStore, Broken, BrokenKind, Manifest
 from ocr_ops.codec import canonical_json, from_json
 from ocr_ops.errors import OcrOpsError
 from ocr_ops.model import Digest
-from ocr_ops.pipeline.chain_proof import Anchor, ChainProof, anchor_from, anchor_of, prove_chain
+from ocr_ops.pipeline.chain_proof import Anchor, ChainProof, anchor_from, anchor_of, left_over, prove_chain
 from ocr_ops.warehouse import chain
 from ocr_ops.warehouse.chain import ChainEvent, EventKind, Head
 from ocr_ops.warehouse.connecting import connected
@@ -202,7 +202,7 @@ def _links_faults(
         with connected(database_url) as connection:
             erased = prove_chain(chain.rows(connection, after=said.chain.head.sequence)).erased
         missing = [digest for digest in missing if digest not in erased]
-    back = [digest for digest in said.chain.erased if digest in sizes and store.has(digest)]
+    back = [digest for digest in left_over(said.chain, sizes) if store.has(digest)]
     return [
         *(
             Broken(said.links[one], BrokenKind.MISSING, f"{one} is not in the store")
