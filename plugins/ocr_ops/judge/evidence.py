@@ -58,8 +58,8 @@ def paper_of(pages: Sequence[ReadPage]) -> Paper:
 
 def places_of(paper: Paper, kind: Kind, value: str) -> tuple[Place, ...]:
     """Every single segment that shows the value, in reading order."""
-    shown = shows(paper, kind, value)
-    found = ((page, segment, shown(segment.text)) for page, segment in paper.segments)
+    shows = _shows(paper, kind, value)
+    found = ((page, segment, shows(segment.text)) for page, segment in paper.segments)
     return tuple(
         Place(
             page, segment.block_id, segment.text, match, (segment.box.y1 + segment.box.y2) / 2, segment.score
@@ -85,8 +85,7 @@ def _best(field: str, places: tuple[Place, ...], claimed: Sequence[str]) -> Evid
     return Evidence(field, chosen.match, chosen.page, (chosen.block,), chosen.raw[:300])
 
 
-def shows(paper: Paper, kind: Kind, value: str) -> Callable[[str], Match | None]:
-    """How to tell whether a text shows a value, and how exactly."""
+def _shows(paper: Paper, kind: Kind, value: str) -> Callable[[str], Match | None]:
     if kind in NUMBERS:
         return _number_shown(paper.mark, value, measured=kind is Kind.QUANTITY)
     if kind is Kind.DATE:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
 
-from ocr_ops.judge.evidence import CODES, Paper, find_evidence, shows, squeezed
+from ocr_ops.grammar.dates import find_dates
+from ocr_ops.grammar.numbers import find_amounts
+from ocr_ops.judge.evidence import NUMBERS, Paper, places_of, squeezed
 from ocr_ops.model import (
     Block,
     Candidate,
     FieldSpec,
     GridBox,
     Kind,
-    Match,
     Problem,
     ProblemKind,
     ReadPage,
@@ -38,6 +41,7 @@ class Claim:
     """A value of a critical field that the text of a page shows in a block; boxes are on the page's grid.
 
     `near` is about where the value's own words stand in the block's `box`: enough to read where glyphs are evenly wide.
+    `times`: how often the block's text shows the value.
     """
 
     field: str
@@ -47,6 +51,7 @@ class Claim:
     block: str
     box: GridBox
     near: GridBox
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +90,19 @@ def claims_of(
     return tuple(dict.fromkeys(claim for claim in claims if claim.page in text_pages))
 
 
-def testify(claim: Claim, read: str, paper: Paper) -> Testimony:
-    """Compare what was read in the picture with a claim."""
-    agrees = shows(paper, claim.kind, claim.value)(read) is not None
-    if claim.kind in CODES:
-        agrees = agrees or _plain(claim.value) in _plain(read)
-    return Testimony(claim, read[:200], agrees)
+def attest(claim: Claim, read: str, paper: Paper) -> Testimony:
+    """Compare what was read in the picture with a claim: the value must show as often as the text has it."""
+    return Testimony(claim, read[:200], _times(paper, claim.kind, claim.value, read) >= claim.times)
+
+
+def _times(paper: Paper, kind: Kind, value: str, text: str) -> int:
+    """How often a text shows a value. A rate is no amount of money: "19%" is no witness for 19.00."""
+    if kind in NUMBERS:
+        amounts = (a for a in find_amounts(text, paper.mark) if not (kind is Kind.MONEY and a.percent))
+        return sum(a.value == Decimal(value) for a in amounts)
+    if kind is Kind.DATE:
+        return sum(day.iso == value for day in find_dates(text, paper.order))
+    return _plain(text).count(_plain(value))
 
 
 def _claims(
@@ -101,24 +113,29 @@ def _claims(
     for reading in readings:
         if not reading.blocks and reading.value in placed:
             continue  # whoever read it on the page says where
-        evidence = find_evidence(paper, spec.path, spec.kind, reading.value, reading.blocks)
-        for name in evidence.blocks[:1]:
-            block = blocks[name]
-            near = _near(block, shows(paper, spec.kind, reading.value))
-            yield Claim(spec.path, spec.kind, reading.value, evidence.page or 0, name, block.boxes[0], near)
+        times = partial(_times, paper, spec.kind, reading.value)
+        places = [place for place in places_of(paper, spec.kind, reading.value) if times(place.raw)]
+        said = [place for place in places if place.block in reading.blocks]
+        for place in (said or places)[:1]:
+            block = blocks[place.block]
+            yield Claim(
+                field=spec.path, kind=spec.kind, value=reading.value, page=place.page, block=block.id,
+                box=block.boxes[0], near=_near(block, times), times=times(block.text),
+            )  # fmt: skip
 
 
-def _near(block: Block, shown: Callable[[str], Match | None]) -> GridBox:
-    """The part of a line of type that holds the fewest words which show a value, by the number of letters."""
+def _near(block: Block, times: Callable[[str], int]) -> GridBox:
+    """The part of a line of type from the first to the last of the words that show a value, by the number of letters."""
     words = list(_WORD.finditer(block.text))
-    spans = (words[n : n + count] for count in range(1, 4) for n in range(len(words) - count + 1))
-    found = next((span for span in spans if shown(block.text[span[0].start() : span[-1].end()])), words)
-    box = block.boxes[0]
-    if not found:
-        return box
-    letter = (box.x2 - box.x1) / len(block.text)
-    left, right = box.x1 + letter * (found[0].start() - 2), box.x1 + letter * (found[-1].end() + 2)
-    return GridBox(max(left, box.x1), box.y1, min(right, box.x2), box.y2)
+    for count in range(1, min(3, len(words)) + 1):
+        spans = [(words[n].start(), words[n + count - 1].end()) for n in range(len(words) - count + 1)]
+        found = [(start, end) for start, end in spans if times(block.text[start:end])]
+        if found:
+            box = block.boxes[0]
+            letter = (box.x2 - box.x1) / len(block.text)
+            left, right = box.x1 + letter * (found[0][0] - 2), box.x1 + letter * (found[-1][1] + 2)
+            return GridBox(max(left, box.x1), box.y1, min(right, box.x2), box.y2)
+    return block.boxes[0]
 
 
 def _plain(text: str) -> str:

@@ -75,8 +75,8 @@ def _testimonies(
             return lines.read_lines(picture, [to_pixels(box, image.size) for box in at])
 
         near = looked([claim.near for claim in asked])
-        first = [witness.testify(claim, read, paper) for claim, read in zip(asked, near, strict=True)]
+        first = [witness.attest(claim, read, paper) for claim, read in zip(asked, near, strict=True)]
         yield from (one for one in first if one.agrees)
         unsure = [one.claim for one in first if not one.agrees]
         whole = looked([claim.box for claim in unsure])
-        yield from (witness.testify(claim, read, paper) for claim, read in zip(unsure, whole, strict=True))
+        yield from (witness.attest(claim, read, paper) for claim, read in zip(unsure, whole, strict=True))
