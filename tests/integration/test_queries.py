@@ -363,3 +363,42 @@ def test_parties_of_one_name_have_one_key(month):
 
 def test_dates_are_dates(month):
     assert ask(month, "select distinct due_date from marts.invoices") == [(date(2024, 4, 5),)]
+
+
+# --- tenants ---
+
+
+def reader_of(url, role, query):
+    return [name for (name,) in execute(url, f"set role {role}", query)]
+
+
+def test_readers_see_their_tenants_alone_once_any_reader_is_listed(database):
+    for tenant, name in (("acme", "a.pdf"), ("other", "b.pdf")):
+        with Warehouse(database, tenant=tenant) as warehouse:
+            warehouse.load(outcome(name), run_id="run 1", loaded_at=NOW)
+    names = "select name from marts.documents order by name"
+    assert reader_of(database, "ocr_ops_analyst", names) == ["a.pdf", "b.pdf"]
+    role = "reader_" + database.rpartition("_")[2]
+    execute(
+        database,
+        f"create role {role} in role ocr_ops_analyst",
+        f"insert into ingest.tenant_readers values ('{role}', 'acme')",
+    )
+    try:
+        migrate(database)
+        assert reader_of(database, role, names) == ["a.pdf"]
+        assert reader_of(database, role, "select distinct seller_name from marts.invoice_lines") != []
+        assert (
+            reader_of(database, role, "select what from marts.why('invoices', 'b.pdf', 'grand_total')") == []
+        )
+        for view in ("invoices", "invoice_lines", "evidence", "possible_duplicates", "document_versions"):
+            key = f"select distinct document_key from marts.{view}"
+            assert set(reader_of(database, role, key)) <= {digest("file a.pdf")}, view
+        assert reader_of(database, "ocr_ops_analyst", names) == []
+        for everything in ("ocr_ops_auditor", "ocr_ops_loader"):
+            assert len(reader_of(database, everything, "select name from ingest.documents")) == 2
+        execute(database, "delete from ingest.tenant_readers")
+        migrate(database)
+        assert reader_of(database, "ocr_ops_analyst", names) == ["a.pdf", "b.pdf"]
+    finally:
+        execute(database, "reset role", f"drop role {role}")

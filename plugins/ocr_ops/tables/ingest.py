@@ -284,3 +284,12 @@ prices = Table(
     schema="ingest",
     comment="What models cost: filled in by whoever pays, read by marts.costs_daily",
 )
+
+tenant_readers = Table(
+    "tenant_readers",
+    metadata,
+    Column("role_name", String(63), primary_key=True, comment="A role; its members may read, too"),
+    Column("tenant", String(80), primary_key=True, comment="Tenant, as in ingest.documents"),
+    schema="ingest",
+    comment="Who may read the documents of which tenant in marts; while it is empty everybody reads all",
+)
