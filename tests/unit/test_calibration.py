@@ -144,6 +144,7 @@ def test_a_damaged_calibration_is_named(tmp_path: Path):
 def test_groups_follow_the_kind_of_value():
     assert group_of(Kind.MONEY, cell=False) == "money"
     assert group_of(Kind.MONEY, cell=True) == "cell"
+    assert group_of(Kind.TEXT, cell=True) == "cell_text"
     assert group_of(Kind.IBAN, cell=False) == "code"
     assert group_of(Kind.DATE, cell=False) == "date"
     assert group_of(Kind.ADDRESS, cell=False) == "text"
@@ -188,7 +189,7 @@ def scores(*values: tuple[float, bool]) -> list[DocumentScore]:
 def test_a_threshold_lets_the_allowed_share_of_wrong_values_pass():
     some = scores((0.5, False), (0.6, True), *[(0.9, True)] * 98)
 
-    assert threshold(some, "total", Limits(wrong=0.0, held=0.1)) == 0.75
+    assert threshold(some, "total", Limits(wrong=0.0, held=0.1)) == 0.55
     assert threshold(some, "total", Limits(wrong=0.02, held=0.0)) == 0.0
 
 

@@ -7,6 +7,7 @@ Documents are shared out by their bytes: half to fit on, half to check with.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -24,7 +25,7 @@ from ocr_ops.schemas import load_schema
 
 PENALTY = 0.05
 ROUNDS = 4000
-HUMBLE = 0.02
+HUMBLE = 0.01
 """The least sure values of every critical field are held even where no wrong one was seen: what was not seen may still come."""
 
 
@@ -87,21 +88,29 @@ def _cells(one: Evaluated, specs: dict[str, FieldSpec], signs: dict[str, Signs])
 
 def fit_weights(examples: Sequence[Example]) -> Weights:
     """The weights of one group."""
-    seen = np.array([one.signs for one in examples], dtype=float)
-    x = np.vstack([seen, seen.mean(axis=0) * (1 - np.eye(len(SIGNS)))])
-    x = np.hstack([x, np.ones((len(x), 1))])
-    y = np.array([one.right for one in examples] + [False] * len(SIGNS), dtype=float)
+    x, y, times = _table_of(examples)
     lazy = np.full(x.shape[1], PENALTY)
     lazy[-1] = 0.0
-    step = 1 / (0.25 * float(np.linalg.eigvalsh(x.T @ x)[-1]) + PENALTY)
+    step = 1 / (0.25 * float(np.linalg.eigvalsh((x.T * times) @ x)[-1]) + PENALTY)
     w: Array = np.zeros(x.shape[1])
     for _ in range(ROUNDS):
         p = 1 / (1 + np.exp(-(x @ w)))
-        w -= step * (x.T @ (p - y) + lazy * w)
+        w -= step * (x.T @ (times * (p - y)) + lazy * w)
         w[:-1] = np.maximum(w[:-1], 0.0)
     right = sum(one.right for one in examples)
     rounded = [round(float(v), 3) for v in w]
     return Weights(rounded[-1], tuple(rounded[:-1]), (right, len(examples) - right))
+
+
+def _table_of(examples: Sequence[Example]) -> tuple[Array, Array, Array]:
+    """Signs with a column of ones, right or not, and how often; equal examples share a row, the imagined wrong ones come last."""
+    counted = Counter((one.signs, one.right) for one in examples)
+    signs = np.array([some for some, _ in counted], dtype=float)
+    often = np.array(list(counted.values()), dtype=float)
+    average = (often @ signs) / often.sum()
+    x = np.vstack([signs, average * (1 - np.eye(len(SIGNS)))])
+    y = np.array([right for _, right in counted] + [False] * len(SIGNS), dtype=float)
+    return np.hstack([x, np.ones((len(x), 1))]), y, np.concatenate([often, np.ones(len(SIGNS))])
 
 
 def fit(done: Sequence[Evaluated], version: int, limits: Limits) -> Calibration:

@@ -72,10 +72,10 @@ class Calibration:
 
 def group_of(kind: Kind, *, cell: bool) -> str:
     """The group whose weights a value uses; `cell`: it stands in a line item."""
-    if cell:
-        return "cell"
     if kind in (Kind.MONEY, Kind.QUANTITY, Kind.RATE):
-        return "money"
+        return "cell" if cell else "money"
+    if cell:
+        return "cell_text"
     if kind in (Kind.DATE, Kind.TIME):
         return "date"
     return "code" if kind in CODES else "text"
