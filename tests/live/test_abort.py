@@ -16,7 +16,7 @@ from ocr_ops.prompts import OcrTask
 
 pytestmark = pytest.mark.live
 
-LATEST_S = 10.0
+LATEST_S = 60.0
 
 
 async def running_is(server: LiveServer, wanted: int) -> None:
