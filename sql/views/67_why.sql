@@ -38,9 +38,13 @@ language sql stable as $$
     select r.* from marts.page_readings r
     where (r.document_key, r.page) in (select place.document_key, place.page from place)
   )
-  select 1, 'value', format('%s = %s', e.field, coalesce(e.value, 'nothing')),
-    format('printed %s, match %s', coalesce(quote_literal(e.raw), 'nowhere'), coalesce(e.match, 'none')), null
-  from (select distinct on (place.field) place.* from place) e
+  select 1, 'value',
+    case when e.field is null then format('%s was not read', asked.pointer) else format('%s = %s', e.field, coalesce(e.value, 'nothing')) end,
+    case when e.field is not null then format('printed %s, match %s', coalesce(quote_literal(e.raw), 'nowhere'), coalesce(e.match, 'none')) end,
+    null
+  from document d
+  cross join asked
+  left join (select distinct on (place.field) place.* from place) e on true
   union all
   select 2, 'record', format('version %s, %s since %s, by %s: %s', v.version, v.status, v.valid_from, v.made_by, v.reason),
     format('%s; schema %s v%s', array_to_string(v.readers, ', '), v.doc_type, v.schema_version), v.record_digest
@@ -62,8 +66,10 @@ language sql stable as $$
   from pages p join kept k on starts_with(k.role, format('page/%s/raw/', p.page))
   union all
   select 8, 'block', format('%s, pixels %s, grid %s%s', e.block_id, e.box_px, e.box_grid, ', points ' || e.box_pt::text),
-    'page ' || e.page, null
-  from place e where e.block_id is not null
+    'page ' || e.page, k.digest
+  from place e
+  left join kept k on k.role = format('page/%s/blocks', e.page)
+  where e.block_id is not null
   union all
   select 9, 'page picture', format('page %s, %s x %s pixels', p.page, p.width_px, p.height_px),
     format('%s dpi, turned by %s degrees', coalesce(p.dpi::text, 'unknown'), p.turn), p.picture_digest

@@ -334,6 +334,14 @@ def test_why_leads_from_a_line_cell_to_its_block(database):
     assert steps["reply"][2] == digest("raw 1")
 
 
+def test_why_of_a_field_that_was_not_read_says_so(database):
+    load(database, Load(outcome()))
+
+    order, steps = why(database, "invoice_lines", "a.pdf/9", "line_total")
+    assert order == ["value", "record", "source file", "manifest"]
+    assert steps["value"] == ["/line_items/8/line_total was not read", None, None]
+
+
 @pytest.mark.parametrize("key", ["no such document", "''", "%", "", "sha256:", "same name.pdf"])
 def test_why_of_no_document_or_of_several_is_empty(database, key):
     load(database, Load(outcome("a.pdf")), Load(outcome("b.pdf")))
