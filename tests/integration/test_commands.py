@@ -173,7 +173,13 @@ def test_audit_show_tells_where_every_value_stands_and_exports_files(
     story = json.loads(ocr_ops(var, "audit", "show", "invoice.pdf", "--json").stdout)
     printed = ocr_ops(var, "audit", "show", "invoice.pdf", "--export", tmp_path / "out").stdout
     unknown = ocr_ops(var, "audit", "show", "no such document", code=1).stderr
+    page = tmp_path / "story.html"
+    line = ocr_ops(var, "audit", "show", "invoice.pdf/1", "--html", page).stdout
 
+    assert "/line_items/0/" in line and "/grand_total" not in line
+    assert "data:image/" in page.read_text() and "4.11" in page.read_text()
+    assert [row["kind"] for row in story["chain"]] == ["loaded"]
+    assert {"step/open", "step/judge", "page/1/blocks"} <= {row["role"] for row in story["links"]}
     fields = {row["field"]: row for row in story["fields"]}
     assert (fields["/grand_total"]["value"], fields["/grand_total"]["page"]) == ("4.11", 1)
     assert {"source", "html", "record", "manifest"} <= {row["role"] for row in story["links"]}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import tempfile
+import webbrowser
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +16,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ocr_ops.audit import open_store
+from ocr_ops.audit import AuditStore, open_store
 from ocr_ops.cli.console import ERR, OUT, counting
 from ocr_ops.local.machine import Machine
+from ocr_ops.model import Digest
 from ocr_ops.pipeline import retention, retention_policy
 from ocr_ops.pipeline.export import export_files
 from ocr_ops.pipeline.proof import Proof, prove, write_anchor
+from ocr_ops.pipeline.story_page import story_html
 from ocr_ops.warehouse import Warehouse
 
 app = typer.Typer(
@@ -28,34 +33,61 @@ app = typer.Typer(
 
 @app.command("show")
 def show(
-    document: Annotated[str, typer.Argument(help="File name, or the beginning of its sha256.")],
+    document: Annotated[
+        str,
+        typer.Argument(
+            metavar="DOCUMENT|ROW",
+            help="File name, or the beginning of its sha256; for one line of it, / and the line's number behind it.",
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
     export: Annotated[
         Path | None,
         typer.Option("--export", help="Also write pages, HTML, overlays, replies and record to this folder."),
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Also write the whole story as one HTML file to keep.")
+    ] = None,
+    browse: Annotated[
+        bool, typer.Option("--open", help="Write that file and open it in the browser.")
+    ] = False,
 ) -> None:
-    """Tell where every value of a document comes from: page, block, match, and the digests of all that was kept.
+    """Tell where every value of a document comes from: page, block, match, timings, and the digests of all that was kept.
 
     Example:
-      ocr-ops audit show receipt_en_bookshop.jpg --export /tmp/bookshop
+      ocr-ops audit show receipt_en_bookshop.jpg --html bookshop.html
     """
     settings = Machine.from_env(os.environ).settings(os.environ, database=True)
+    named, line = _document_and_line(document)
     with Warehouse(settings.database_url) as warehouse:
-        story = warehouse.document(document)
+        story = warehouse.document(named)
     if story is None:
         ERR.print(
-            f"no document is called {escape(document)!r}; marts.documents lists all names",
+            f"no document is called {escape(named)!r}; marts.documents lists all names",
             highlight=False,
         )
         raise typer.Exit(1)
+    store = open_store(settings.audit_uri)
     if as_json:
         print(json.dumps(story, default=str, ensure_ascii=False, indent=2))
     else:
-        _print_story(story)
+        _print_story(story, line)
     if export is not None:
-        written = export_files(open_store(settings.audit_uri), _artifacts(story), export)
+        written = export_files(store, _there(store, story), export)
         ERR.print(f"{len(written)} files written to {export}", markup=False)
+    if html is not None or browse:
+        page = html or Path(tempfile.mkdtemp(prefix="ocr-ops-")) / "story.html"
+        kept = {role: store.get(digest) for role, digest in _there(store, story).items()}
+        page.write_text(story_html(story, kept, written_at=datetime.now(UTC)), encoding="utf-8")
+        ERR.print(f"written to {page}", markup=False)
+        if browse:
+            webbrowser.open(page.absolute().as_uri())
+
+
+def _document_and_line(row: str) -> tuple[str, str]:
+    """A document, and the JSON pointer of one of its lines: `invoice.pdf/3` is its third."""
+    found = re.fullmatch(r"(?:(?:marts\.)?\w+_lines/)?(.+)/([1-9]\d{0,5})", row)
+    return (found[1], f"/line_items/{int(found[2]) - 1}/") if found else (row, "")
 
 
 @app.command("verify")
@@ -186,16 +218,28 @@ def retain(
     )
 
 
-def _print_story(story: dict[str, Any]) -> None:
+def _print_story(story: dict[str, Any], line: str) -> None:
     document = story["document"]
     OUT.print(f"[bold]{escape(document['name'])}[/bold]  {document['status']}  {document['doc_type'] or ''}")
     OUT.print(f"{document['document_key']}\n{escape(document['uri'])}", highlight=False)
     for problem in story["problems"]:
         OUT.print(f"[yellow]![/yellow] {escape(problem['detail'])}", highlight=False)
-    _table("fields", ("field", "value", "match", "page", "raw"), story["fields"])
-    _table("rules", ("rule", "holds", "detail"), story["rules"])
+    fields = [row for row in story["fields"] if row["field"].startswith(line)]
+    _table("fields", ("field", "value", "match", "page", "raw"), fields)
+    named = {row["field"] for row in fields}
+    if line:
+        boxes = [row for row in story["boxes"] if row["field"] in named]
+        _table("boxes", ("field", "page", "block_id", "box_px"), boxes)
+    rules = [row for row in story["rules"] if not line or named & set(row["fields"] or ())]
+    _table("rules", ("rule", "holds", "detail"), rules)
     _table("pages", ("page", "engine", "model", "turn", "picture_digest"), story["pages"])
+    _table("runs", ("seen_at", "run_id", "status", "seconds"), [_with_seconds(run) for run in story["runs"]])
+    _table("chain", ("sequence", "at", "kind", "hash"), story["chain"])
     _table("kept", ("role", "media_type", "size_bytes", "digest"), story["links"])
+
+
+def _with_seconds(run: dict[str, Any]) -> dict[str, Any]:
+    return {**run, "seconds": ", ".join(f"{step} {took}" for step, took in (run["timings"] or {}).items())}
 
 
 def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
@@ -211,5 +255,7 @@ def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> 
     OUT.print(table)
 
 
-def _artifacts(story: dict[str, Any]) -> dict[str, str]:
-    return {row["role"]: row["digest"] for row in story["links"]}
+def _there(store: AuditStore, story: dict[str, Any]) -> dict[str, Digest]:
+    """What is kept of a document by role, the latest of each, without what retention removed."""
+    latest = {row["role"]: Digest(row["digest"]) for row in story["links"]}
+    return {role: digest for role, digest in latest.items() if store.has(digest)}

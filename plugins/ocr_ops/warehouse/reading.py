@@ -86,6 +86,8 @@ _PARTS = {
     "links": "select l.*, a.kind, a.media_type, a.size_bytes from audit.links l join audit.artifacts a using (digest) "
     "where document_key = :key order by page nulls first, role, linked_at",
     "manifests": "select * from audit.manifests where document_key = :key order by loaded_at",
+    "chain": "select sequence, at, kind, payload, payload_digest, previous_hash, hash from audit.chain "
+    "where subject = :key order by sequence",
     "runs": "select * from ingest.run_documents where document_key = :key order by seen_at",
 }
 
