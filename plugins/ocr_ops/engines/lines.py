@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 
+import cv2
 import numpy as np
 
 from ocr_ops.engines.embedded import EmbeddedEngine, decoded, models_for
 from ocr_ops.engines.rapid import Picture
 from ocr_ops.model import PixelBox
 
-__all__ = ["decoded", "identity", "read_lines"]
+__all__ = ["decoded", "identity", "read_lines", "read_sizes"]
 
 MARGIN, SIDE_MARGIN = 0.15, 0.6
 """Paper above and beside a line, in heights of the line: glyphs reach out of their boxes, the recogniser wants some white,
 and a digit put before or after a number must come into view."""
 
+LARGER = 2
 THREADS = 1
 """So small a picture is read in half the processor time by one thread, and other documents keep the other cores."""
 WIDTHS = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072)
@@ -39,6 +41,16 @@ def read_lines(pixels: Picture, boxes: Sequence[PixelBox]) -> list[str]:
     crops = [_crop(pixels, box) for box in boxes]
     with models_for(THREADS) as models:
         return [models.read(crop, WIDTHS).text if crop.size else "" for crop in crops]
+
+
+def read_sizes(pixels: Picture, box: PixelBox) -> tuple[str, str]:
+    """Read one line as it is, and at twice its size: what both say does not hang on how the picture was sampled."""
+    crop = _crop(pixels, box)
+    if not crop.size:
+        return "", ""
+    doubled = cv2.resize(crop, None, fx=LARGER, fy=LARGER, interpolation=cv2.INTER_CUBIC)
+    with models_for(THREADS) as models:
+        return models.read(crop, WIDTHS).text, models.read(doubled, WIDTHS).text
 
 
 def _crop(pixels: Picture, box: PixelBox) -> Picture:

@@ -1,14 +1,15 @@
 """Where a critical value rests on a PDF's own text, what must stand in the picture of the page, and whether it does. Pure.
 
 A text layer may say what no glyph shows: fonts map shapes to any character, and digits may be drawn over or instead. So for
-each critical value the place where it is said to stand is read again from the picture, by whoever calls this.
+each critical value the place where it is said to stand is read again from the picture, by whoever calls this. So is the place of a critical value that
+an engine read once and with little confidence: a second, larger look tells a damaged digit from a plain one.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 
@@ -28,8 +29,11 @@ from ocr_ops.model import (
     Stage,
 )
 
-VERSION = "1"
+VERSION = "2"
 """Part of the step's key: change it when the same pages give other claims or doubts."""
+
+DOUBTFUL_BELOW = 0.975
+"""Confidence of an engine below which a critical value that is printed once gets a second look."""
 
 _WORD = re.compile(r"\S+")
 _LOOKALIKES = str.maketrans("oil", "011")
@@ -41,7 +45,7 @@ class Claim:
     """A value of a critical field that the text of a page shows in a block; boxes are on the page's grid.
 
     `near` is about where the value's own words stand in the block's `box`: enough to read where glyphs are evenly wide.
-    `times`: how often the block's text shows the value.
+    `times`: how often the block's text shows the value. `again`: an engine read it from this very picture, without confidence.
     """
 
     field: str
@@ -52,6 +56,7 @@ class Claim:
     box: GridBox
     near: GridBox
     times: int = 1
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,22 @@ def claims_of(
         claim for spec in schema.fields if spec.critical for claim in _claims(spec, candidates, blocks, paper)
     )
     return tuple(dict.fromkeys(claim for claim in claims if claim.page in text_pages))
+
+
+def doubtful_claims(
+    schema: Schema, candidates: Sequence[Candidate], pages: Sequence[ReadPage], paper: Paper
+) -> tuple[Claim, ...]:
+    """One claim for each critical value that stands in one place only, where its engine was not confident."""
+    blocks = {block.id: block for page in pages for block in page.blocks}
+    doubtful = {name for name, one in blocks.items() if one.score is not None and one.score < DOUBTFUL_BELOW}
+    claims = (
+        replace(claim, again=True)
+        for spec in schema.fields
+        if spec.critical
+        for claim in _claims(spec, candidates, blocks, paper)
+        if claim.block in doubtful and len(places_of(paper, spec.kind, claim.value)) == 1
+    )
+    return tuple(dict.fromkeys(claims))
 
 
 def attest(claim: Claim, read: str, paper: Paper) -> Testimony:
@@ -144,7 +165,17 @@ def _plain(text: str) -> str:
 
 def _doubt(testimony: Testimony) -> Problem:
     claim = testimony.claim
+    if claim.again:
+        return _read_otherwise(testimony)
     name = "the " + claim.field.strip("/").replace("_", " ")
     shown = f"reads {testimony.read[:60]!r}" if testimony.read else "shows nothing"
     detail = f"the file's text says {name} is {claim.value[:60]}, but the picture of the page {shown} there"
     return Problem(Stage.VALIDATE, ProblemKind.NOT_IN_PICTURE, detail, page=claim.page, field=claim.field)
+
+
+def _read_otherwise(testimony: Testimony) -> Problem:
+    claim = testimony.claim
+    name = "the " + claim.field.strip("/").replace("_", " ")
+    shown = f"reads {testimony.read[:60]!r}" if testimony.read else "shows nothing"
+    detail = f"{name} was read as {claim.value[:60]}, but a second look at its place {shown}"
+    return Problem(Stage.VALIDATE, ProblemKind.UNCONFIRMED, detail, page=claim.page, field=claim.field)

@@ -1,7 +1,8 @@
 """One document between reading and judging: critical values that rest on a PDF's own text are read again in its picture.
 
 Only the places of those values are read, by the embedded recogniser whatever engine is configured: small crops, all of a
-page in one go. A page that an engine read needs no witness, and one drawn from an e-invoice can be none.
+page in one go. One drawn from an e-invoice can be no witness. On a page that an engine read, critical values that are printed once and were
+read without confidence get a second look, as they are and at twice their size: both must show the value.
 """
 
 from __future__ import annotations
@@ -48,14 +49,14 @@ def witnesses_of(shop: Workshop, journey: Journey) -> tuple[Candidate, ...]:
 def _ask(shop: Workshop, read: Digest, extracted_digest: Digest) -> Witnessed:
     pages = from_json(tuple[ReadPage, ...], shop.store.get(read))
     text_pages = {page.image.number for page in pages if _is_from_text(shop, page)}
-    if not text_pages:
-        return Witnessed()
     extracted = from_json(Extracted, shop.store.get(extracted_digest))
     schema = load_schema(extracted.doc_type, extracted.schema_version, shop.schema_folder)
     candidates = tuple(from_json(Candidate, shop.store.get(digest)) for digest in extracted.candidates)
     paper = paper_of(pages)
     claims = witness.claims_of(schema, candidates, pages, paper, text_pages)
-    return Witnessed(tuple(_testimonies(shop, pages, claims, paper)))
+    again = witness.doubtful_claims(schema, candidates, pages, paper)
+    told = (*_testimonies(shop, pages, claims, paper), *_second_looks(shop, pages, again, paper))
+    return Witnessed(told)
 
 
 def _is_from_text(shop: Workshop, page: ReadPage) -> bool:
@@ -80,3 +81,16 @@ def _testimonies(
         unsure = [one.claim for one in first if not one.agrees]
         whole = looked([claim.box for claim in unsure])
         yield from (witness.attest(claim, read, paper) for claim, read in zip(unsure, whole, strict=True))
+
+
+def _second_looks(
+    shop: Workshop, pages: Sequence[ReadPage], claims: Sequence[Claim], paper: Paper
+) -> Iterator[Testimony]:
+    """Read each claim's line as it is and enlarged; what does not show the value is what counts."""
+    for number, of_page in groupby(sorted(claims, key=attrgetter("page")), key=attrgetter("page")):
+        image = next(page.image for page in pages if page.image.number == number)
+        picture = lines.decoded(shop.store.get(image.digest))
+        for claim in of_page:
+            reads = lines.read_sizes(picture, to_pixels(claim.box, image.size))
+            told = [witness.attest(claim, read, paper) for read in reads]
+            yield min(told, key=attrgetter("agrees"))
