@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import create_engine, make_url
+from typer.testing import CliRunner
 
 from databases import execute, fresh_database
+from ocr_ops.cli.main import app
 from ocr_ops.errors import SettingsError, TerminalError, WarehouseUnavailable
 from ocr_ops.tables import SCHEMAS, metadata
 from ocr_ops.warehouse import Warehouse, check, current, migrate, migrations
@@ -387,6 +389,24 @@ def test_a_user_who_may_not_make_roles_is_told_and_can_go_on(server_url, sql_cop
 
     assert len(applied) == len(REVISIONS) + len(VIEWS)
     assert "role nowhere_analyst is missing" in caplog.text
+
+
+# --- from the command line ---
+
+
+def test_the_command_line_says_where_the_database_stands_and_whether_it_drifted(
+    server_url, migrated, monkeypatch
+):
+    def run(*words):
+        return CliRunner().invoke(app, ["db", *words])
+
+    with fresh_database(server_url, template=migrated) as url:
+        monkeypatch.setenv("OCR_OPS_DATABASE_URL", url)
+        assert run("current").stdout.strip() == REVISIONS[-1]
+        assert run("check").exit_code == 0
+        execute(url, "drop schema marts cascade", "alter table extraction.invoices add column extra int")
+        drifted = run("check")
+    assert (drifted.exit_code, "extra" in drifted.stdout) == (1, True)
 
 
 # --- what can be wrong ---

@@ -47,6 +47,26 @@ def migrate() -> None:
     ERR.print(f"applied: {', '.join(applied)}" if applied else "up to date")
 
 
+@app.command("current")
+def current() -> None:
+    """Print the migration the warehouse stands at; nothing where it has no tables of ours."""
+    address = Machine.from_env(os.environ).settings(os.environ, database=True).database_url
+    if (stands := warehouse.current(address)) is not None:
+        print(stands)
+
+
+@app.command("check")
+def check() -> None:
+    """Compare the warehouse with the tables this program declares. Exit code 1 when they differ."""
+    address = Machine.from_env(os.environ).settings(os.environ, database=True).database_url
+    differences = warehouse.check(address)
+    for difference in differences:
+        print(difference)
+    ERR.print(f"{len(differences)} differences" if differences else "no difference")
+    if differences:
+        raise typer.Exit(1)
+
+
 @app.command("stop")
 def stop() -> None:
     """Stop the embedded server. Data stays; the next command that needs it starts it again."""

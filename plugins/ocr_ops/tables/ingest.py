@@ -114,7 +114,9 @@ documents = Table(
         comment="Whose document it is, where several companies share one warehouse",
     ),
     CheckConstraint("document_key = digest or document_key like 'uri:%'", name="document_key_fits_digest"),
+    # the same bytes under another name: Warehouse.known, marts.possible_duplicates
     Index(None, "digest"),
+    # marts.review_queue: few of many documents wait
     Index("ix_documents_held_back", "loaded_at", postgresql_where=text("status = 'needs_review'")),
     schema="ingest",
     comment="One row per document, whatever became of it",
@@ -153,6 +155,7 @@ run_documents = Table(
         server_default=text("'{}'::jsonb"),
         comment="Seconds by step; empty when it was known already",
     ),
+    # last_seen_at of marts.documents
     Index(None, "document_key"),
     schema="ingest",
     comment="Which run saw which document, and what became of it there",
@@ -244,6 +247,7 @@ model_calls = Table(
         comment="Run that loaded it first",
     ),
     Column("noted_at", Instant, nullable=False, comment="When it was loaded first"),
+    # marts.document_costs of one document, and what goes when a document is erased
     Index(None, "document_key"),
     schema="ingest",
     comment="Every question to a model, once, however often its answer was used again: what documents cost",

@@ -263,6 +263,8 @@ where d.document_key = n.place and d.superseded_by is distinct from n.key
 
 
 def _note_seen(connection: Connection, plans: Sequence[_Planned], occasion: Occasion) -> None:
+    """That this run met these documents, and where; in the order of keys, as `Warehouse.note_seen` writes them."""
+    plans = sorted(plans, key=lambda plan: (plan.item.rows.key, plan.item.rows.uri_key))
     sightings = [{**plan.item.rows.sighting, "first_seen_at": occasion.at} for plan in plans]
     insert_new(connection, ingest.sightings, sightings)
     seen = [
