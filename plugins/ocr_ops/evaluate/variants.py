@@ -41,10 +41,12 @@ def as_variant(case: Case, variant: Variant, folder: Path) -> Case:
 
 
 def _without_attachments(data: bytes) -> bytes:
-    with pymupdf.open(stream=data, filetype="pdf") as document:
-        for name in document.embfile_names():
-            document.embfile_del(name)
-        return bytes(document.tobytes(garbage=3, deflate=True, no_new_id=True))
+    """The pages alone in a new file: attachments also hang on the catalogue's and the pages' /AF, not only on the list of names."""
+    with pymupdf.open(stream=data, filetype="pdf") as document, pymupdf.open() as copy:
+        copy.insert_pdf(document)
+        for page in copy:
+            copy.xref_set_key(page.xref, "AF", "null")
+        return bytes(copy.tobytes(garbage=3, deflate=True, no_new_id=True))
 
 
 def _pictures(data: bytes) -> bytes:
