@@ -6,6 +6,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from ocr_ops.cli.documents import as_json
+from ocr_ops.cli.audit import _document_and_line
 from ocr_ops.cli.main import app, main
 from ocr_ops.model import Outcome, Problem, ProblemKind, Stage, Status
 
@@ -102,3 +103,17 @@ def test_the_public_form_of_a_quarantined_document_has_every_key():
         ],
         "timings": {},
     }
+
+
+@pytest.mark.parametrize(
+    ("asked", "document", "line"),
+    [
+        ("invoice.pdf", "invoice.pdf", ""),
+        ("invoice.pdf/3", "invoice.pdf", "/line_items/2/"),
+        ("invoice_lines/sha256:abc/12", "sha256:abc", "/line_items/11/"),
+        ("marts.receipt_lines/a.jpg/1", "a.jpg", "/line_items/0/"),
+        ("invoice.pdf/0", "invoice.pdf/0", ""),
+    ],
+)
+def test_audit_show_takes_a_document_or_one_of_its_lines(asked: str, document: str, line: str):
+    assert _document_and_line(asked) == (document, line)
