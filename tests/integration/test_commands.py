@@ -214,7 +214,9 @@ def test_audit_verify_proves_what_was_ingested_against_an_anchor_in_another_plac
     other.write_text(anchor.read_text().replace('"sequence":', '"sequence":9'))
     wrong = json.loads(ocr_ops(var, "audit", "verify", "--anchor", other, "--json", code=1).stdout)
 
-    assert proof["broken"] == [] and proof["objects"] == 3 and proof["anchors"] == 2 and proof["manifests"] > 0
+    assert (
+        proof["broken"] == [] and proof["objects"] == 3 and proof["anchors"] == 2 and proof["manifests"] > 0
+    )
     assert [(one["kind"], one["path"]) for one in wrong["broken"]] == [("anchor", str(other))]
 
 

@@ -5,8 +5,8 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from ocr_ops.cli.documents import as_json
 from ocr_ops.cli.audit import _document_and_line
+from ocr_ops.cli.documents import as_json
 from ocr_ops.cli.main import app, main
 from ocr_ops.model import Outcome, Problem, ProblemKind, Stage, Status
 

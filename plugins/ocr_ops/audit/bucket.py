@@ -36,6 +36,11 @@ class Bucket:
         """The bucket and prefix as a URI."""
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
+    @property
+    def readers(self) -> int:
+        """As many as there are connections: each answer is waited for."""
+        return _CONNECTIONS
+
     def size(self, name: str) -> int | None:
         """How many bytes the object has; None when there is no such object."""
         with _s3_errors(self.where):

@@ -27,6 +27,10 @@ class Shelves(Protocol):
     def where(self) -> str:
         """The place in words, for messages."""
 
+    @property
+    def readers(self) -> int:
+        """How many threads read it fastest: reading and hashing both let other threads run meanwhile."""
+
     def size(self, name: str) -> int | None:
         """How many bytes lie under a name; None when there are none."""
 

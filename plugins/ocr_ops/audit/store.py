@@ -20,8 +20,6 @@ from ocr_ops.errors import AuditBroken, OcrOpsError, SettingsError
 from ocr_ops.model import Digest, is_digest
 
 _DAY_S = 86_400
-_READERS = 2
-"""Threads that read and hash: both let other threads run meanwhile."""
 _AHEAD = 256
 """Files handed to the readers before the first of them is waited for."""
 
@@ -128,7 +126,7 @@ class AuditStore:
             entries = [entry for entry in entries if digest_in(entry) in only]
         there = {digest for entry in entries if (digest := digest_in(entry))} | set(gone)
         broken: list[Broken] = []
-        found = _in_order(entries, lambda entry: self._fault(entry, before_s, there))
+        found = _in_order(entries, lambda entry: self._fault(entry, before_s, there), self.place.readers)
         for done, (entry, fault) in enumerate(found, 1):
             if fault is not None:
                 broken.append(Broken(entry.name, *fault))
@@ -243,9 +241,9 @@ def _noted(data: bytes | None, key: Digest) -> Digest | None:
         return None
 
 
-def _in_order(items: Iterable[T], do: Callable[[T], R]) -> Iterator[tuple[T, R]]:
-    """Do something to each item in a few threads; results in order, and only so many items ahead."""
-    with ThreadPoolExecutor(_READERS) as pool:
+def _in_order(items: Iterable[T], do: Callable[[T], R], threads: int) -> Iterator[tuple[T, R]]:
+    """Do something to each item in some threads; results in order, and only so many items ahead."""
+    with ThreadPoolExecutor(threads) as pool:
         waiting: deque[tuple[T, Future[R]]] = deque()
         for item in items:
             waiting.append((item, pool.submit(do, item)))
