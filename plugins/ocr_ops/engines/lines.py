@@ -44,8 +44,11 @@ def read_lines(pixels: Picture, boxes: Sequence[PixelBox]) -> list[str]:
 
 
 def read_sizes(pixels: Picture, box: PixelBox) -> tuple[str, str]:
-    """Read one line as it is, and at twice its size: what both say does not hang on how the picture was sampled."""
-    crop = _crop(pixels, box)
+    """Read one line as it is, and at twice its size: what both say does not hang on how the picture was sampled.
+
+    Nothing beside the box comes into view: an engine found it around the line, and the next words are not its.
+    """
+    crop = np.ascontiguousarray(pixels[box.y1 : box.y2, box.x1 : box.x2])
     if not crop.size:
         return "", ""
     doubled = cv2.resize(crop, None, fx=LARGER, fy=LARGER, interpolation=cv2.INTER_CUBIC)

@@ -29,7 +29,7 @@ from ocr_ops.model import (
     Stage,
 )
 
-VERSION = "2"
+VERSION = "3"
 """Part of the step's key: change it when the same pages give other claims or doubts."""
 
 DOUBTFUL_BELOW = 0.975
