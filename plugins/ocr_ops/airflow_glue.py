@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import Asset, Metadata, task, task_group
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
@@ -33,6 +34,9 @@ RETRY = ExceptionRetryPolicy(
 RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=10), "retry_policy": RETRY}
 """Default arguments of every DAG: what cannot help is not tried again, what can is tried after a while."""
 
+FIRST_WAIT_S, LONGEST_WAIT_S, MOST_WAITS = 5, 60, 1440
+"""Seconds between two looks at model servers that are all away, doubling; after so many looks (a day) the task fails."""
+
 PROJECT = Path(__file__).resolve().parents[2]
 """The checkout; a relative folder in the form is one of its folders, wherever Airflow's processes work."""
 
@@ -47,14 +51,19 @@ def document_batches(batches: Any) -> Any:
         """Open and read every page of the batch."""
         from ocr_ops.pipeline.batches import read_batch
 
-        return read_batch(workshop(), batch)
+        shop = workshop()
+        with waiting_for_servers(shop.settings.ocr_urls, shop.settings.ocr_api_key):
+            return read_batch(shop, batch)
 
     @task(pool=LLM_POOL)
     def extract(batch: str) -> str:
         """Propose, check and judge the fields of the batch."""
         from ocr_ops.pipeline.batches import extract_batch
 
-        return extract_batch(workshop(), batch)
+        shop = workshop()
+        llm = shop.settings.llm_url
+        with waiting_for_servers((llm,) if llm else (), shop.settings.llm_api_key):
+            return extract_batch(shop, batch)
 
     @task(pool=WAREHOUSE_POOL, multiple_outputs=False)
     def load(batch: str, run_id: str | None = None) -> dict[str, int]:
@@ -87,6 +96,42 @@ def announce_rows(counts: Any, run_id: str | None = None) -> Iterator[Metadata]:
     finish(workshop(), run_id or "")
     log.info("loaded: %s", ", ".join(f"{number} {status}" for status, number in sorted(totals.items())))
     yield Metadata(MARTS, totals)
+
+
+@contextmanager
+def waiting_for_servers(urls: Sequence[str], api_key: str) -> Iterator[None]:
+    """Give the worker slot back while no model server answers; the task comes back by itself, its tries untouched.
+
+    A fault while some server answers is the task's own: it is raised, and the retry policy counts it.
+    """
+    from airflow.sdk import get_current_context
+
+    from ocr_ops.errors import ModelBusy, ModelUnreachable
+    from ocr_ops.pipeline.answering import somebody_answers
+
+    waits = get_current_context().get("task_reschedule_count", 0)
+    if waits and urls and not somebody_answers(urls, api_key):
+        _come_back(waits, ModelUnreachable("no model server answers yet"))
+    try:
+        yield
+    except ModelBusy as problem:
+        _come_back(waits, problem)
+    except ModelUnreachable as problem:
+        if urls and somebody_answers(urls, api_key):
+            raise
+        _come_back(waits, problem)
+
+
+def _come_back(waits: int, problem: Exception) -> NoReturn:
+    from airflow.sdk.exceptions import AirflowRescheduleException
+
+    if waits >= MOST_WAITS:
+        raise problem
+    seconds = min(FIRST_WAIT_S * 2**waits, LONGEST_WAIT_S)
+    log.warning(
+        "%s; the worker slot is free meanwhile, next look in %d s (wait %d)", problem, seconds, waits + 1
+    )
+    raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=seconds)) from problem
 
 
 def plan_folder(params: Mapping[str, Any], run_id: str) -> list[str]:
