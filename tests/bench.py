@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from databases import execute
 from ocr_ops.engines import Engine
 from ocr_ops.model import PageImage, RawPage, ReplyFormat
-from ocr_ops.pipeline import batches
+from ocr_ops.pipeline import batches, planning
 from ocr_ops.pipeline.journey import Order
 from ocr_ops.pipeline.workshop import Workshop
 from ocr_ops.settings import OcrEngine, Settings
@@ -61,7 +61,7 @@ def bench(
 def run(shop: Workshop, folder: Path, run_id: str = "run 1", **order: Any) -> list[dict[str, int]]:
     """Plan, read, extract and load as the DAG does; the counts of every batch."""
     counts = []
-    for batch in batches.plan(shop, folder, Order(**order), run_id=run_id, dag_id="ingest_folder"):
+    for batch in planning.plan(shop, folder, Order(**order), run_id=run_id, dag_id="ingest_folder"):
         extracted = batches.extract_batch(shop, batches.read_batch(shop, batch))
         counts.append(batches.load_batch(shop, extracted, run_id=run_id))
     batches.finish(shop, run_id)

@@ -136,7 +136,7 @@ def _come_back(waits: int, problem: Exception) -> NoReturn:
 
 def plan_folder(params: Mapping[str, Any], run_id: str) -> list[str]:
     """Plan the batches of a folder that a person named in the form."""
-    from ocr_ops.pipeline.batches import plan
+    from ocr_ops.pipeline.planning import plan
     from ocr_ops.pipeline.journey import Order
     from ocr_ops.settings import OcrEngine
 
@@ -153,7 +153,7 @@ def plan_folder(params: Mapping[str, Any], run_id: str) -> list[str]:
 
 def plan_landing_zone(run_id: str) -> list[str]:
     """Plan the batches of what is new in the landing folder."""
-    from ocr_ops.pipeline.batches import plan
+    from ocr_ops.pipeline.planning import plan
     from ocr_ops.pipeline.journey import Order
 
     shop = workshop()

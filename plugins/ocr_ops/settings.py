@@ -87,6 +87,8 @@ class Settings:
     """Where intermediates are kept: a `file://` folder, or `s3://bucket/prefix`."""
     landing_folder: str = "var/landing"
     """Folder that the scheduled DAG watches."""
+    sources: str = ""
+    """YAML file of several places to pick documents up from, one DAG each; empty: the landing folder alone."""
     allowed_roots: tuple[str, ...] = ()
     """Folders documents may come from, separated by `:`; empty: no restriction outside Airflow."""
     max_bytes: int = Limits.max_bytes

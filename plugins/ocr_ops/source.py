@@ -68,6 +68,7 @@ class FoundFile:
     size_bytes: int
     modified_ns: int
     fault: str = ""
+    changed_ns: int = 0
 
 
 def find_documents(folder: Path, *, allowed_roots: Sequence[Path] = ()) -> list[FoundFile]:
@@ -269,7 +270,8 @@ def _found(path: Path, root: Path | None = None) -> FoundFile:
         fault = "it is a folder, not a file" if stat.S_ISDIR(info.st_mode) else "it is no regular file"
     elif root is not None and path.is_symlink() and not target.is_relative_to(root):
         fault = "it is a link that leads out of the folder"
-    return FoundFile(path, name, info.st_size if not fault else 0, info.st_mtime_ns, fault)
+    size = info.st_size if not fault else 0
+    return FoundFile(path, name, size, info.st_mtime_ns, fault, info.st_ctime_ns)
 
 
 def _stamp_of(file: FoundFile) -> tuple[int, int]:

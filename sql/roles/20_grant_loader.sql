@@ -6,7 +6,7 @@ begin
     grant usage on schema ingest, extraction, audit, marts to ocr_ops_loader;
     revoke all on all tables in schema ingest, extraction from ocr_ops_loader;
     grant select, insert on all tables in schema ingest, extraction to ocr_ops_loader;
-    grant update on ingest.documents, ingest.runs, ingest.run_documents to ocr_ops_loader;
+    grant update on ingest.documents, ingest.runs, ingest.run_documents, ingest.listed to ocr_ops_loader;
     grant update (state, valid_from, valid_to, decided_at, decided_by, decision_reason) on extraction.records to ocr_ops_loader;
     revoke insert on ingest.prices, ingest.tenant_readers from ocr_ops_loader;
     grant select, insert on all tables in schema audit to ocr_ops_loader;

@@ -15,7 +15,7 @@ from databases import execute, row_versions
 from ocr_ops import html_page, overlay
 from ocr_ops.errors import ForbiddenFolder, ModelBusy, ModelUnreachable, TerminalError
 from ocr_ops.model import Digest, ProblemKind
-from ocr_ops.pipeline import batches, listing
+from ocr_ops.pipeline import batches, listing, planning
 from ocr_ops.pipeline.journey import Order
 
 pytestmark = pytest.mark.postgres
@@ -143,7 +143,7 @@ def test_a_file_that_changes_between_finding_and_reading_is_not_doubled(
     path = good_pdf(inbox)
     aged(path)
     shop = bench(tmp_path, database_url, ScriptedEngine)
-    [batch] = batches.plan(shop, inbox, Order(), run_id="run 1", dag_id="ingest_folder")
+    [batch] = planning.plan(shop, inbox, Order(), run_id="run 1", dag_id="ingest_folder")
     path.unlink() if change == "deleted" else path.write_bytes(INVOICE.read_bytes())
 
     batches.load_batch(shop, batches.extract_batch(shop, batches.read_batch(shop, batch)), run_id="run 1")
@@ -270,7 +270,7 @@ def test_a_broken_world_is_raised_as_itself_and_a_retry_reads_no_finished_page_a
         picture(inbox, name)
     engine = ScriptedEngine(faults={4: fault})
     shop = bench(tmp_path, database_url, lambda: engine)
-    [batch] = batches.plan(shop, inbox, Order(), run_id="run 1", dag_id="ingest_folder")
+    [batch] = planning.plan(shop, inbox, Order(), run_id="run 1", dag_id="ingest_folder")
 
     with pytest.raises(type(fault)) as raised:
         batches.read_batch(shop, batch)
@@ -295,7 +295,7 @@ def test_a_run_cut_off_after_any_step_ends_with_the_same_rows(inbox: Path, tmp_p
     duplicate_of(inbox / "1.png", "3.png")
     aged(inbox / "3.png")
     shop = bench(tmp_path, database_url, ScriptedEngine)
-    first, *_ = batches.plan(shop, inbox, Order(batch_size=1), run_id="run 1", dag_id="ingest_folder")
+    first, *_ = planning.plan(shop, inbox, Order(batch_size=1), run_id="run 1", dag_id="ingest_folder")
     batches.load_batch(shop, batches.extract_batch(shop, batches.read_batch(shop, first)), run_id="run 1")
 
     run(shop, inbox, "run 2")
@@ -324,7 +324,7 @@ def test_an_audit_store_that_vanished_between_two_steps_is_an_error_in_words(
 ):
     invoice(inbox)
     shop = bench(tmp_path, database_url)
-    [batch] = batches.plan(shop, inbox, Order(), run_id="run 1", dag_id="ingest_folder")
+    [batch] = planning.plan(shop, inbox, Order(), run_id="run 1", dag_id="ingest_folder")
     read = batches.read_batch(shop, batch)
     shutil.rmtree(tmp_path / "audit")
 

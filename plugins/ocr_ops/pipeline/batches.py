@@ -1,6 +1,6 @@
 """Many documents one step further: what Airflow tasks and the command line call. Digest in, digest out.
 
-`plan` lists a folder and stores batches; `read_batch`, `extract_batch` and `load_batch` take the digest of a batch and
+`planning` lists a folder and stores batches; `read_batch`, `extract_batch` and `load_batch` take the digest of a batch and
 return the digest (or counts) of what it became. All of them may be run again at any time.
 """
 
@@ -8,55 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from ocr_ops.codec import from_json, to_json, to_plain
+from ocr_ops.codec import from_json, to_json
 from ocr_ops.errors import TerminalError
-from ocr_ops.model import Digest, Outcome, SourceDocument, Stage
+from ocr_ops.model import Digest, Outcome, Stage
 from ocr_ops.ocr import worst_of
 from ocr_ops.pipeline import steps
 from ocr_ops.pipeline.journey import Batch, Journey, Order
-from ocr_ops.pipeline.listing import list_documents, unknown
 from ocr_ops.pipeline.outcome import outcome_of
 from ocr_ops.pipeline.workshop import Event, Workshop
 from ocr_ops.warehouse import Load, RunSummary, Warehouse
 
 DOCUMENTS_AT_ONCE = 4
 """Documents of a batch that are worked on side by side; more where the OCR engine reads more pages at once."""
-
-
-def plan(
-    shop: Workshop, folder: Path, order: Order, *, run_id: str, dag_id: str, note_known: bool = True
-) -> list[str]:
-    """List a folder, leave out what is known, store the rest in batches; returns their digests. Starts the run.
-
-    `note_known` records that this run met known documents; a schedule that looks every minute does without.
-    """
-    with Warehouse(shop.settings.database_url) as warehouse:
-        journeys = list_documents(shop, folder, warehouse=warehouse)
-        fresh = journeys if order.reprocess else unknown(warehouse, journeys)
-        if fresh or note_known:
-            params = {"folder": str(folder), **to_plain(order)}
-            warehouse.start_run(run_id, trigger="airflow", started_at=now(), dag_id=dag_id, params=params)
-        if note_known:
-            new = {journey.uri for journey in fresh}
-            warehouse.note_seen(
-                [_seen(journey) for journey in journeys if journey.uri not in new],
-                run_id=run_id,
-                seen_at=now(),
-            )
-        if note_known and not fresh:
-            warehouse.finish_run(run_id, finished_at=now())
-    news = f"{len(fresh)} new of {len(journeys)} documents"
-    shop.report(Event(Stage.FIND, folder.name, len(fresh), len(journeys), news))
-    return [
-        shop.store.put(to_json(Batch(order, part, len(fresh)))) for part in _parts(fresh, order.batch_size)
-    ]
 
 
 def read_batch(shop: Workshop, batch: str) -> str:
@@ -75,9 +44,10 @@ def load_batch(shop: Workshop, batch: str, *, run_id: str) -> dict[str, int]:
     TerminalError when Postgres refused a document; the others are loaded then all the same.
     """
     statuses: Counter[str] = Counter()
-    documents = _fetch(shop, batch).documents
+    fetched = _fetch(shop, batch)
+    documents = fetched.documents
     loads = [Load(*outcome_of(shop, journey)) for journey in documents]
-    with Warehouse(shop.settings.database_url) as warehouse:
+    with Warehouse(shop.settings.database_url, tenant=fetched.order.tenant) as warehouse:
         results = warehouse.load_many(loads, run_id=run_id, loaded_at=now())
     for number, (journey, result) in enumerate(zip(documents, results, strict=True), start=1):
         statuses[result.status] += 1
@@ -158,11 +128,6 @@ def _forward(shop: Workshop, digest: str, step: Forward) -> str:
     return shop.store.put(to_json(replace(batch, documents=tuple(documents))))
 
 
-def _seen(journey: Journey) -> SourceDocument:
-    """Where a document lies and what it is; an unreadable one is known by its place alone."""
-    return journey.source or SourceDocument(journey.uri, journey.name, Digest(""), "", journey.size_bytes)
-
-
 def _fetch(shop: Workshop, digest: str) -> Batch:
     return from_json(Batch, shop.store.get(Digest(digest)))
 
@@ -184,8 +149,3 @@ async def _side_by_side(
     except BaseExceptionGroup as problems:
         raise worst_of(problems) from None
     return [task.result() for task in tasks]
-
-
-def _parts(journeys: Sequence[Journey], size: int) -> Iterator[tuple[Journey, ...]]:
-    for start in range(0, len(journeys), size):
-        yield tuple(journeys[start : start + size])

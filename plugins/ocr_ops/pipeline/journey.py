@@ -21,7 +21,11 @@ class Order:
     """None: the one in the settings."""
     reprocess: bool = False
     batch_size: int = 20
-    """Documents in one batch."""
+    """Most documents in one batch; a batch of long or large ones has fewer."""
+    tenant: str = "main"
+    """Whose documents they are."""
+    limit: int = 0
+    """Most documents of one run, in the order of their paths; 0 for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class Journey:
     name: str
     size_bytes: int = 0
     source: SourceDocument | None = None
+    pages_expected: int = 1
+    """A guess from the bytes, made to share out work."""
     steps: tuple[ManifestStep, ...] = ()
     status: Status | None = None
     problems: tuple[Problem, ...] = ()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ocr_ops import source
@@ -11,12 +11,29 @@ from ocr_ops.codec import digest_of
 from ocr_ops.errors import UnreadableDocument
 from ocr_ops.model import Attachment, Digest, Problem, ProblemKind, SourceDocument, Stage
 from ocr_ops.pipeline.journey import Journey
+from ocr_ops.pipeline.weighing import expected_pages
 from ocr_ops.pipeline.workshop import Workshop
 from ocr_ops.rows import uri_key
-from ocr_ops.warehouse import Warehouse
+from ocr_ops.warehouse import Stamp, Warehouse
 
 QUIET_S = 2.0
 """A file that did not change for so long is complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look into some folders found: documents that were opened, and files that look as when they were opened last."""
+
+    opened: tuple[Journey, ...] = ()
+    stamps: tuple[tuple[Stamp, str], ...] = ()
+    """How the opened files looked, and which document each belongs to."""
+    unchanged: tuple[SourceDocument, ...] = ()
+    """Known documents whose files were left alone; of an unreadable one the digest is empty."""
+
+    @property
+    def found(self) -> int:
+        """How many documents there are."""
+        return len(self.opened) + len(self.unchanged)
 
 
 def list_documents(shop: Workshop, *folders: Path, warehouse: Warehouse | None = None) -> list[Journey]:
@@ -25,29 +42,90 @@ def list_documents(shop: Workshop, *folders: Path, warehouse: Warehouse | None =
     Files still being written are left for later. Of files with the same bytes the one that `warehouse` holds is the
     original, else the first.
     """
-    listed = {journey.uri: journey for folder in folders for journey in _documents_of(shop, folder)}
-    return _told_apart(list(listed.values()), warehouse)
+    return list(look_through(shop, *folders, warehouse=warehouse).opened)
 
 
-def _documents_of(shop: Workshop, folder: Path) -> Iterator[Journey]:
+def look_through(
+    shop: Workshop, *folders: Path, warehouse: Warehouse | None = None, open_all: bool = True
+) -> Look:
+    """The same, and what is needed to do less the next time; without `open_all` files that look as before stay closed."""
     roots = tuple(Path(root) for root in shop.settings.allowed_roots)
-    found = source.find_documents(folder, allowed_roots=roots)
-    stable, still_written = source.wait_until_stable(found, quiet_s=QUIET_S)
-    with_xml = {file.path: beside for file in stable if (beside := _beside(shop, file)) is not None}
-    claimed = {path.with_suffix(".xml") for path in with_xml}
-    for file in stable:
-        if file.path.with_suffix(file.path.suffix.lower()) not in claimed:
-            journey, beside = _journey(shop, file), with_xml.get(file.path, ())
-            yield (
-                replace(journey, source=replace(journey.source, beside=beside)) if journey.source else journey
-            )
-    for file in still_written:
-        waiting = Problem(
-            Stage.FIND,
-            ProblemKind.STILL_WRITTEN,
-            "the file is still being written; it is left for the next run",
-        )
-        yield Journey(file.path.as_uri(), file.name, file.size_bytes).quarantined(waiting)
+    found = {
+        file.path: file for folder in folders for file in source.find_documents(folder, allowed_roots=roots)
+    }
+    stable, still_written = source.wait_until_stable(list(found.values()), quiet_s=QUIET_S)
+    stamps = {file.path: _stamp_of(file) for file in stable}
+    held = warehouse.unchanged(list(stamps.values())) if warehouse and not open_all else {}
+    to_open, closed = _parted(stable, stamps, held)
+    journeys, beside = _opened(shop, to_open)
+    near = {file.path.as_uri() for file in closed}
+    waiting = [_still_written(file) for file in still_written]
+    journeys = _told_apart([*journeys, *waiting], warehouse, near)
+    belongs = {journey.uri: key_of(journey) for journey in journeys if not _is_waiting(journey)}
+    return Look(
+        tuple(journeys),
+        tuple((stamps[p], belongs[uri]) for p in stamps if (uri := beside.get(p, p.as_uri())) in belongs),
+        tuple(_left_alone(file, held[stamps[file.path].place]) for file in closed),
+    )
+
+
+def _stamp_of(file: source.FoundFile) -> Stamp:
+    return Stamp(uri_key(file.path.as_uri()), file.size_bytes, file.modified_ns, file.changed_ns)
+
+
+def _parted(
+    files: Sequence[source.FoundFile], stamps: Mapping[Path, Stamp], held: Mapping[str, str]
+) -> tuple[list[source.FoundFile], list[source.FoundFile]]:
+    """Files to open, and known ones to leave alone. Files of one name (a document and its e-invoice) go together."""
+    moved = {file.path.with_suffix("") for file in files if stamps[file.path].place not in held}
+    to_open = [file for file in files if file.path.with_suffix("") in moved]
+    closed = [file for file in files if file.path.with_suffix("") not in moved]
+    claims = {
+        (held[stamps[file.path].place], file.path.with_suffix("")) for file in closed if not _is_xml(file)
+    }
+    # an e-invoice beside a document is that document, and counts once
+    alone = [
+        file
+        for file in closed
+        if not (_is_xml(file) and (held[stamps[file.path].place], file.path.with_suffix("")) in claims)
+    ]
+    return to_open, alone
+
+
+def _is_xml(file: source.FoundFile) -> bool:
+    return file.path.suffix.lower() == ".xml"
+
+
+def _left_alone(file: source.FoundFile, key: str) -> SourceDocument:
+    digest = Digest(key if key.startswith("sha256:") else "")
+    return SourceDocument(file.path.as_uri(), file.name, digest, "", file.size_bytes)
+
+
+def _opened(shop: Workshop, files: Sequence[source.FoundFile]) -> tuple[list[Journey], dict[Path, str]]:
+    """The documents of some files; and which document an e-invoice beside one belongs to."""
+    with_xml = {file.path: beside for file in files if (beside := _beside(shop, file)) is not None}
+    claimed = {path.with_suffix(".xml"): path.as_uri() for path in with_xml}
+    journeys, belongs = [], {}
+    for file in files:
+        owner = claimed.get(file.path.with_suffix(file.path.suffix.lower()))
+        if owner is not None:
+            belongs[file.path] = owner
+            continue
+        journey, beside = _journey(shop, file), with_xml.get(file.path, ())
+        if journey.source and beside:
+            journey = replace(journey, source=replace(journey.source, beside=beside))
+        journeys.append(journey)
+    return journeys, belongs
+
+
+def _still_written(file: source.FoundFile) -> Journey:
+    words = "the file is still being written; it is left for the next run"
+    waiting = Problem(Stage.FIND, ProblemKind.STILL_WRITTEN, words)
+    return Journey(file.path.as_uri(), file.name, file.size_bytes).quarantined(waiting)
+
+
+def _is_waiting(journey: Journey) -> bool:
+    return any(problem.kind is ProblemKind.STILL_WRITTEN for problem in journey.problems)
 
 
 def _beside(shop: Workshop, file: source.FoundFile) -> tuple[Attachment, ...] | None:
@@ -74,11 +152,11 @@ def key_of(journey: Journey) -> str:
 def _journey(shop: Workshop, file: source.FoundFile) -> Journey:
     journey = Journey(file.path.as_uri(), file.name, file.size_bytes)
     try:
-        document, _ = source.load_source(file, shop.settings.limits)
+        document, data = source.load_source(file, shop.settings.limits)
     except UnreadableDocument as problem:
         reason = Problem(Stage.FIND, ProblemKind(problem.kind), problem.detail)
         return _with_bytes_kept(shop, file, journey).quarantined(reason)
-    return replace(journey, source=document)
+    return replace(journey, source=document, pages_expected=expected_pages(document.media_type, data))
 
 
 def _with_bytes_kept(shop: Workshop, file: source.FoundFile, journey: Journey) -> Journey:
@@ -96,24 +174,30 @@ def _with_bytes_kept(shop: Workshop, file: source.FoundFile, journey: Journey) -
     return replace(journey, source=document)
 
 
-def _told_apart(journeys: Sequence[Journey], warehouse: Warehouse | None) -> list[Journey]:
-    """Set aside all but one of the documents with the same bytes."""
+def _told_apart(
+    journeys: Sequence[Journey], warehouse: Warehouse | None, near: Collection[str] = ()
+) -> list[Journey]:
+    """Set aside all but one of the documents with the same bytes; `near` are places of known ones that stayed closed."""
     places: dict[Digest, list[Journey]] = {}
     for journey in journeys:
         if journey.source is not None:
             places.setdefault(journey.source.digest, []).append(journey)
-    repeated = {digest: found for digest, found in places.items() if len(found) > 1}
-    held = {line.document_key: line.uri for line in warehouse.lines(list(repeated))} if warehouse else {}
-    originals = {
-        digest: next((one for one in found if one.uri == held.get(digest)), found[0])
-        for digest, found in repeated.items()
-    }
+    asked = [digest for digest, found in places.items() if near or len(found) > 1]
+    lines = {line.document_key: line for line in warehouse.lines(asked)} if warehouse and asked else {}
+    originals: dict[Digest, tuple[str, str]] = {}
+    for digest, found in places.items():
+        line = lines.get(digest)
+        if line is not None and line.uri in near:
+            originals[digest] = (line.uri, line.name)
+        elif len(found) > 1:
+            first = next((one for one in found if line and one.uri == line.uri), found[0])
+            originals[digest] = (first.uri, first.name)
     return [_or_duplicate(journey, originals) for journey in journeys]
 
 
-def _or_duplicate(journey: Journey, originals: Mapping[Digest, Journey]) -> Journey:
-    original = originals.get(journey.source.digest) if journey.source else None
-    return journey if original is None or original.uri == journey.uri else _duplicate(journey, original.name)
+def _or_duplicate(journey: Journey, originals: Mapping[Digest, tuple[str, str]]) -> Journey:
+    uri, name = originals.get(journey.source.digest, ("", "")) if journey.source else ("", "")
+    return journey if not uri or uri == journey.uri else _duplicate(journey, name)
 
 
 def _duplicate(journey: Journey, original: str) -> Journey:

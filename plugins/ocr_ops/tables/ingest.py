@@ -134,6 +134,22 @@ sightings = Table(
     comment="Every place a document's bytes were found at",
 )
 
+listed = Table(
+    "listed",
+    metadata,
+    Column("uri_key", DigestText, primary_key=True, comment="uri: and the sha256 of the place"),
+    Column("size_bytes", BigInteger, nullable=False, comment="Size of the file when it was opened last"),
+    Column(
+        "modified_ns", BigInteger, nullable=False, comment="When its bytes changed last, in ns since 1970"
+    ),
+    Column(
+        "changed_ns", BigInteger, nullable=False, comment="When anything of it changed last, in ns since 1970"
+    ),
+    Column("document_key", DigestText, nullable=False, comment="Which document it was then"),
+    schema="ingest",
+    comment="Files that a listing opened; one that looks the same again is not opened again",
+)
+
 run_documents = Table(
     "run_documents",
     metadata,

@@ -7,6 +7,7 @@ are judged before they come here: nothing in here decides whether a value is rig
 
 from __future__ import annotations
 
+from ocr_ops.warehouse.listed import Stamp
 from ocr_ops.warehouse.loading import Known, Load, Warehouse
 from ocr_ops.warehouse.merging import LoadResult
 from ocr_ops.warehouse.migrations import check, current, migrate
@@ -21,6 +22,7 @@ __all__ = [
     "Load",
     "LoadResult",
     "RunSummary",
+    "Stamp",
     "Warehouse",
     "check",
     "current",

@@ -24,6 +24,7 @@ from ocr_ops.tables import TYPED, ingest
 from ocr_ops.tables.columns import DigestText
 from ocr_ops.warehouse.bulk import insert_new
 from ocr_ops.warehouse.connecting import open_engine, postgres_errors
+from ocr_ops.warehouse.listed import Stamp, note_listed, unchanged
 from ocr_ops.warehouse.merging import Item, LoadResult, Occasion, merge, run_document
 from ocr_ops.warehouse.reading import (
     DocumentLine,
@@ -113,6 +114,16 @@ class Warehouse:
         """Which documents the warehouse holds, by digest or `rows.uri_key`, in one query."""
         with postgres_errors(), self._engine.connect() as connection:
             return _known(connection, keys)
+
+    def unchanged(self, stamps: Sequence[Stamp]) -> dict[str, str]:
+        """Which files look as when they were opened last and are held since: place -> document, in one query."""
+        with postgres_errors(), self._engine.connect() as connection:
+            return unchanged(connection, stamps)
+
+    def note_listed(self, opened: Sequence[tuple[Stamp, str]]) -> None:
+        """Remember how files looked when they were opened, and which documents they were."""
+        with postgres_errors(), self._engine.begin() as connection:
+            note_listed(connection, opened)
 
     def note_seen(self, met: Sequence[Seen], *, run_id: str, seen_at: datetime) -> None:
         """Record that a run met documents the warehouse knows already, and where; unknown ones are left out.
