@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from airflow.sdk import Param, dag, task
+from datetime import timedelta
+from typing import Any
 
-from ocr_ops.airflow_glue import RETRIES, announce_rows, document_batches
+from airflow.sdk import Param, dag, result, task
+
+from ocr_ops.airflow_glue import (
+    RETRIES,
+    Alert,
+    announce_rows,
+    document_batches,
+    known_doc_types,
+    late_after,
+)
 
 DOC_MD = """
 ### Ingest a folder
@@ -13,7 +23,8 @@ Finds the documents in a folder, reads them, checks every value against the page
 
 * Documents that were loaded before are skipped, so running it twice is safe.
 * A document that cannot be read is set aside with the reason; the others go on and the run stays green.
-* Results: `select * from marts.documents`, then `marts.receipts`, `marts.invoices`, `marts.review_queue`.
+* **Dry run** changes nothing and says in the task `summary` what would happen, how long it would take and what it would cost.
+* The task `summary` says what became of the documents. Rows: `select * from marts.documents`, then `marts.receipts`, `marts.invoices`, `marts.review_queue`.
 """
 
 
@@ -22,6 +33,8 @@ Finds the documents in a folder, reads them, checks every value against the page
     catchup=False,
     max_active_runs=4,
     default_args=RETRIES,
+    on_failure_callback=Alert(),
+    deadline=late_after(timedelta(hours=24)),
     doc_md=DOC_MD,
     tags=["ocr-ops", "ingest"],
     params={
@@ -35,9 +48,15 @@ Finds the documents in a folder, reads them, checks every value against the page
         ),
         "doc_type": Param(
             "auto",
-            enum=["auto", "receipt", "invoice"],
+            enum=["auto", *known_doc_types()],
             title="Document type",
             description_md="auto decides for each document from its words and shape.",
+        ),
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description_md="Only say what would happen: new, known and unreadable documents, pages, expected time and cost.",
         ),
         "engine": Param(
             "as configured",
@@ -51,28 +70,55 @@ Finds the documents in a folder, reads them, checks every value against the page
             type="integer",
             minimum=1,
             maximum=500,
-            title="Documents in a batch",
+            title="Most documents in a batch",
+            section="More",
             description_md="Each batch is one row of tasks. Small batches show progress sooner, large ones cost less scheduling.",
+        ),
+        "limit": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="At most so many documents",
+            section="More",
+            description_md="The first ones in the order of their paths; run again for the next ones. Empty: all.",
+        ),
+        "tenant": Param(
+            "main",
+            type="string",
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$",
+            title="Tenant",
+            section="More",
+            description_md="Whose documents they are, where several companies share one warehouse.",
         ),
         "reprocess": Param(
             False,
             type="boolean",
+            section="More",
             title="Process known documents again",
             description_md="Steps whose inputs did not change are still taken from the audit store.",
         ),
     },
 )
 def ingest_folder() -> None:
-    """Find, then read, extract and load each batch on its own, then announce."""
+    """Find, then read, extract and load each batch on its own, then announce and sum up."""
 
     @task
-    def find(params: dict | None = None, run_id: str | None = None) -> list[str]:
-        """List the documents and split them into batches; returns digests of the batches."""
+    def find(params: dict | None = None, run_id: str | None = None, ti: Any = None) -> list[int]:
+        """List the documents and split them into batches; returns the numbers of these."""
         from ocr_ops.airflow_glue import plan_folder
 
-        return plan_folder(params or {}, run_id or "")
+        return plan_folder(params or {}, run_id or "", ti)
 
-    announce_rows(document_batches(find()))
+    @result
+    @task(trigger_rule="none_failed")
+    def summary(run_id: str | None = None, ti: Any = None) -> str:
+        """Say what became of the documents, or what would."""
+        from ocr_ops.airflow_glue import sum_up
+
+        return sum_up(ti.xcom_pull(task_ids="find", key="forecast"), run_id or "")
+
+    found = find()
+    announce_rows(document_batches(found)) >> summary()
 
 
 ingest_folder()

@@ -1,43 +1,56 @@
-"""Pick up what has landed in the landing folder since the last look, and load it."""
+"""Pick up what has landed since the last look, and load it: one DAG for each source (`OCR_OPS_SOURCES`)."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import dag, task
 
-from ocr_ops.airflow_glue import RETRIES, announce_rows, document_batches
+from ocr_ops.airflow_glue import RETRIES, Alert, announce_rows, document_batches, late_after, sources
+
+if TYPE_CHECKING:
+    from ocr_ops.sources import Source
 
 DOC_MD = """
-### Ingest the landing zone
+### Ingest {name}
 
-Looks into the landing folder (`OCR_OPS_LANDING_FOLDER`, in the local set-up `var/landing`) every minute and loads what is new.
+Looks into `{folder}` ({schedule}) and loads what is new: {doc_type}, tenant {tenant}.
 
 * A file that is still being written is left for the next look.
 * Files are never moved or deleted; a file is known by its content, so renaming or copying it changes nothing.
-* Pause this DAG to stop watching.
+* Pause this DAG to stop watching. Sources are named in the file of the setting `OCR_OPS_SOURCES`.
 """
 
 
-@dag(
-    schedule=timedelta(minutes=1),
-    catchup=False,
-    max_active_runs=1,
-    default_args=RETRIES,
-    doc_md=DOC_MD,
-    tags=["ocr-ops", "ingest"],
-)
-def ingest_landing_zone() -> None:
-    """Find, then read, extract and load each batch on its own, then announce."""
+def ingest(source: Source) -> None:
+    """Make the DAG of one source."""
 
-    @task
-    def find(run_id: str | None = None) -> list[str]:
-        """List what is new in the landing folder; returns digests of the batches."""
-        from ocr_ops.airflow_glue import plan_landing_zone
+    @dag(
+        dag_id=source.dag_id,
+        schedule=source.every,
+        catchup=False,
+        max_active_runs=1,
+        default_args=RETRIES,
+        on_failure_callback=Alert(),
+        deadline=late_after(timedelta(hours=6)),
+        doc_md=DOC_MD.format(**source.in_words()),
+        tags=["ocr-ops", "ingest", source.tenant],
+    )
+    def ingest_source() -> None:
+        """Find, then read, extract and load each batch on its own, then announce."""
 
-        return plan_landing_zone(run_id or "")
+        @task
+        def find(run_id: str | None = None, ti: Any = None) -> list[int]:
+            """List what is new at the source; returns the numbers of the batches."""
+            from ocr_ops.airflow_glue import plan_source
 
-    announce_rows(document_batches(find()))
+            return plan_source(source, run_id or "", ti)
+
+        announce_rows(document_batches(find()))
+
+    ingest_source()
 
 
-ingest_landing_zone()
+for one in sources():
+    ingest(one)

@@ -13,14 +13,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk import Asset, Metadata, task, task_group
+from airflow.sdk import Asset, BaseNotifier, Metadata, task, task_group
+from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from ocr_ops.pools import LLM_POOL, OCR_POOL, WAREHOUSE_POOL
 
 if TYPE_CHECKING:
     from ocr_ops.pipeline.workshop import Event, Report, Workshop
-    from ocr_ops.settings import Settings
+    from ocr_ops.settings import OcrEngine, Settings
+    from ocr_ops.sources import Source
 
 MARTS = Asset("x-ocr-ops://marts")
 """Updated whenever a run loaded something; schedule on it."""
@@ -37,23 +40,71 @@ RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=10), "retry_policy": R
 FIRST_WAIT_S, LONGEST_WAIT_S, MOST_WAITS = 5, 60, 1440
 """Seconds between two looks at model servers that are all away, doubling; after so many looks (a day) the task fails."""
 
+ALERTS = "ocr_ops_alerts"
+"""Connection whose password is a webhook's URL and whose login an e-mail address; or the setting OCR_OPS_ALERTS."""
+
 PROJECT = Path(__file__).resolve().parents[2]
 """The checkout; a relative folder in the form is one of its folders, wherever Airflow's processes work."""
 
 log = logging.getLogger("ocr_ops")
 
 
-def document_batches(batches: Any) -> Any:
-    """Map the three steps over batches, each batch on its own. Takes batch digests, gives one count by status a batch."""
+class Alert(BaseNotifier):  # type: ignore[misc]
+    """Tell people that a run failed: by e-mail (connection `smtp_default`) or to a webhook that takes `{"text": ...}`."""
+
+    def __init__(self, what: str = "failed") -> None:
+        super().__init__()
+        self.what = what
+
+    def notify(self, context: Any) -> None:
+        """Send one sentence to every address; one that cannot be reached is logged and costs no other."""
+        from ocr_ops.alerting import alert_words, send
+
+        words = alert_words(context, self.what)
+        for address in _alert_addresses(os.environ):
+            send(address, words, mail=_send_mail)
+
+
+def tell_late(context: Any = None, **_: Any) -> None:
+    """What a deadline calls when a run takes longer than it should."""
+    Alert("is late").notify(context or {})
+
+
+def late_after(time: timedelta) -> DeadlineAlert:
+    """Alert when a run has not ended so long after it was queued; the run goes on."""
+    return DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, time, SyncCallback(tell_late))
+
+
+def _alert_addresses(env: Mapping[str, str]) -> tuple[str, ...]:
+    from ocr_ops.settings import Settings
+
+    given = Settings.from_env(env).alerts
+    if not given and (connection := _connection(ALERTS)) is not None:
+        given = ",".join(part for part in (connection.password, connection.login) if part)
+    return tuple(part.strip() for part in given.split(",") if part.strip())
+
+
+def _send_mail(to: str, words: str) -> None:
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+    SmtpNotifier(to=to, subject=words[:150], html_content=words).notify({})
+
+
+def document_batches(found: Any, *, propose: bool = False) -> Any:
+    """Map the three steps over batches, each batch on its own; gives one count by status a batch.
+
+    `found` is a task that returned `batches_found`. `propose`: what differs waits for a decision.
+    """
 
     @task(pool=OCR_POOL)
-    def read(batch: str) -> str:
+    def read(plan: str, number: int) -> str:
         """Open and read every page of the batch."""
         from ocr_ops.pipeline.batches import read_batch
+        from ocr_ops.pipeline.planning import batch_of
 
         shop = workshop()
         with waiting_for_servers(shop.settings.ocr_urls, shop.settings.ocr_api_key):
-            return read_batch(shop, batch)
+            return read_batch(shop, batch_of(shop, plan, number))
 
     @task(pool=LLM_POOL)
     def extract(batch: str) -> str:
@@ -70,14 +121,22 @@ def document_batches(batches: Any) -> Any:
         """Load the batch into Postgres."""
         from ocr_ops.pipeline.batches import load_batch
 
-        return load_batch(workshop(), batch, run_id=run_id or "")
+        return load_batch(workshop(), batch, run_id=run_id or "", propose=propose)
 
     @task_group
-    def batch(batch: str) -> Any:
+    def batch(plan: str, number: int) -> Any:
         """One batch of documents."""
-        return load(extract(read(batch)))
+        return load(extract(read(plan, number)))
 
-    return batch.expand(batch=batches)
+    return batch.partial(plan=found["plan"]).expand(number=found)
+
+
+def batches_found(shop: Workshop, batches: Sequence[str], ti: Any) -> list[int]:
+    """What a task that finds documents returns: numbers to map over. The digest of the plan is its XCom `plan`."""
+    from ocr_ops.pipeline.planning import store_plan
+
+    ti.xcom_push(key="plan", value=store_plan(shop, batches))
+    return list(range(len(batches)))
 
 
 @task(outlets=[MARTS], trigger_rule="none_failed_min_one_success")
@@ -134,31 +193,74 @@ def _come_back(waits: int, problem: Exception) -> NoReturn:
     raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=seconds)) from problem
 
 
-def plan_folder(params: Mapping[str, Any], run_id: str) -> list[str]:
-    """Plan the batches of a folder that a person named in the form."""
-    from ocr_ops.pipeline.planning import plan
-    from ocr_ops.pipeline.journey import Order
-    from ocr_ops.settings import OcrEngine
+def sum_up(forecast: str | None, run_id: str) -> str:
+    """What a run did, in words for a person; of a dry run what it would do."""
+    from ocr_ops.pipeline.batches import finish
 
-    engine = params["engine"]
+    words = forecast or finish(workshop(), run_id).in_words()
+    log.info("%s", words)
+    return words
+
+
+def known_doc_types() -> tuple[str, ...]:
+    """The document types there are; read while DAG files are parsed."""
+    from ocr_ops.schemas import doc_types
+
+    return doc_types()
+
+
+def sources() -> tuple[Source, ...]:
+    """Where documents are picked up, as configured; read while DAG files are parsed."""
+    from ocr_ops.sources import configured_sources
+
+    return configured_sources(os.environ, doc_types=known_doc_types())
+
+
+def plan_source(source: Source, run_id: str, ti: Any) -> list[int]:
+    """Plan the batches of what is new at a source."""
+    from ocr_ops.pipeline.journey import Order
+    from ocr_ops.pipeline.planning import plan
+
+    order = Order(
+        doc_type=source.doc_type,
+        engine=_engine(source.engine),
+        batch_size=source.batch_size,
+        tenant=source.tenant,
+    )
+    shop = workshop()
+    batches = plan(shop, _folder(source.folder), order, run_id=run_id, dag_id=source.dag_id, note_known=False)
+    return batches_found(shop, batches, ti)
+
+
+def plan_folder(params: Mapping[str, Any], run_id: str, ti: Any) -> list[int]:
+    """Plan the batches of a folder that a person named in the form; of a dry run only say what they would be."""
+    from ocr_ops.pipeline.expectations import expect
+    from ocr_ops.pipeline.journey import Order
+    from ocr_ops.pipeline.planning import plan
+
     order = Order(
         doc_type=params["doc_type"],
-        engine=OcrEngine(engine) if engine in tuple(OcrEngine) else None,
+        engine=_engine(params["engine"]),
         reprocess=params["reprocess"],
         batch_size=params["batch_size"],
+        tenant=params["tenant"],
+        limit=params["limit"] or 0,
     )
-    folder = PROJECT / Path(params["folder"]).expanduser()
-    return plan(workshop(), folder, order, run_id=run_id, dag_id="ingest_folder")
+    shop, folder = workshop(), _folder(params["folder"])
+    if params["dry_run"]:
+        ti.xcom_push(key="forecast", value=expect(shop, folder, order).in_words())
+        return batches_found(shop, (), ti)
+    return batches_found(shop, plan(shop, folder, order, run_id=run_id, dag_id="ingest_folder"), ti)
 
 
-def plan_landing_zone(run_id: str) -> list[str]:
-    """Plan the batches of what is new in the landing folder."""
-    from ocr_ops.pipeline.planning import plan
-    from ocr_ops.pipeline.journey import Order
+def _engine(name: str) -> OcrEngine | None:
+    from ocr_ops.settings import OcrEngine
 
-    shop = workshop()
-    folder = Path(shop.settings.landing_folder)
-    return plan(shop, folder, Order(), run_id=run_id, dag_id="ingest_landing_zone", note_known=False)
+    return OcrEngine(name) if name in tuple(OcrEngine) else None
+
+
+def _folder(name: str) -> Path:
+    return PROJECT / Path(name.removeprefix("file://")).expanduser()
 
 
 def workshop() -> Workshop:

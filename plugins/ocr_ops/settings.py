@@ -89,6 +89,8 @@ class Settings:
     """Folder that the scheduled DAG watches."""
     sources: str = ""
     """YAML file of several places to pick documents up from, one DAG each; empty: the landing folder alone."""
+    alerts: str = field(default="", repr=False)
+    """Where a failed or late run is told: e-mail addresses and webhook URLs, comma separated."""
     allowed_roots: tuple[str, ...] = ()
     """Folders documents may come from, separated by `:`; empty: no restriction outside Airflow."""
     max_bytes: int = Limits.max_bytes

@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -68,7 +68,7 @@ class FoundFile:
     size_bytes: int
     modified_ns: int
     fault: str = ""
-    changed_ns: int = 0
+    changed_ns: int = field(default=0, compare=False)
 
 
 def find_documents(folder: Path, *, allowed_roots: Sequence[Path] = ()) -> list[FoundFile]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,11 @@ class Source:
     def dag_id(self) -> str:
         """Name of its DAG."""
         return f"ingest_{self.name}"
+
+    def in_words(self) -> dict[str, str]:
+        """What a person is told of it, by name."""
+        kind = "any document" if self.doc_type == AUTO else self.doc_type
+        return {**asdict(self), "doc_type": kind}
 
     @property
     def every(self) -> timedelta | str | None:
@@ -164,7 +169,10 @@ def _repeated(entries: list[_Entry]) -> Iterator[Fault]:
     for entry in entries:
         line = entry.lines.get("name", entry.line)
         if entry.name and first.setdefault(entry.name, line) != line:
-            yield line, f"name is {entry.name!r}, as on line {first[entry.name]}, and every source needs its own"
+            yield (
+                line,
+                f"name is {entry.name!r}, as on line {first[entry.name]}, and every source needs its own",
+            )
 
 
 # --- what each value must be: words when it is not ---

@@ -20,6 +20,9 @@ dags = {
         },
         "params": {name: dag.params.get_param(name).schema for name in dag.params},
         "catchup": dag.catchup,
+        "alerts": bool(dag.on_failure_callback) and bool(dag.deadline),
+        "schedule": str(dag.schedule),
+        "tags": sorted(dag.tags),
         "max_active_runs": dag.max_active_runs,
         "doc": dag.doc_md or "",
     }
@@ -27,7 +30,17 @@ dags = {
 }
 heavy = [
     name
-    for name in ("pymupdf", "rapidocr", "openvino", "cv2", "openai", "ocr_ops.pipeline")
+    for name in (
+        "pymupdf",
+        "rapidocr",
+        "openvino",
+        "cv2",
+        "openai",
+        "boto3",
+        "sqlalchemy_utils",
+        "ocr_ops.pipeline",
+        "ocr_ops.warehouse",
+    )
     if name in sys.modules
 ]
 print(

@@ -85,6 +85,14 @@ class Api:
         return {one["task_id"]: (one["state"], one["try_number"]) for one in answer["task_instances"]}
 
 
+    def value(self, dag: str, run_id: str, task: str, key: str = "return_value") -> Any:
+        """What a task handed on."""
+        path = f"/api/v2/dags/{dag}/dagRuns/{run_id}/taskInstances/{task}/xcomEntries/{key}?deserialize=true"
+        status, entry = self.ask("GET", path)
+        assert status == 200, entry
+        return entry["value"]
+
+
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine whose whole stack runs, with one invoice in its landing folder; everything is stopped afterwards."""
@@ -129,6 +137,20 @@ def test_a_folder_outside_the_allowed_roots_fails_at_once(api: Api, tmp_path: Pa
     assert api.tasks("ingest_folder", run["dag_run_id"])["find"] == ("failed", 1)
 
 
+def test_a_dry_run_says_what_would_happen_and_does_nothing(machine: Machine, api: Api):
+    waited_for(lambda: marts(machine), "the document never reached marts.documents")
+    runs = "select run_id from ingest.runs order by 1"
+    before = execute(machine.warehouse_url(), runs)
+
+    status, run = api.trigger("ingest_folder", folder="samples/notes.pdf", dry_run=True)
+
+    assert status == 200, run
+    assert api.ended("ingest_folder", run["dag_run_id"]) == "success"
+    words = api.value("ingest_folder", run["dag_run_id"], "summary")
+    assert words.startswith("Nothing was done. 1 documents found: 0 new, 0 known already, 1 that cannot be read.")
+    assert execute(machine.warehouse_url(), runs) == before
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -138,6 +160,8 @@ def test_a_folder_outside_the_allowed_roots_fails_at_once(api: Api, tmp_path: Pa
         {"folder": ""},
         {"engine": "tesseract"},
         {"reprocess": "perhaps"},
+        {"limit": 0},
+        {"tenant": "../other"},
     ],
     ids=lambda wrong: "_".join(wrong),
 )
@@ -156,6 +180,7 @@ def test_a_folder_is_found_from_the_checkout_and_what_is_known_is_not_read_again
     assert status == 200, run
     assert api.ended("ingest_folder", run["dag_run_id"]) == "success"
     assert len(marts(machine)) == 1
+    assert api.value("ingest_folder", run["dag_run_id"], "summary").startswith("1 documents: 1 accepted")
     seen = f"select documents, changed from ingest.runs where run_id = '{run['dag_run_id']}'"
     assert execute(machine.warehouse_url(), seen) == [(1, 0)]
 

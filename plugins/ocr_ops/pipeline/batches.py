@@ -29,7 +29,9 @@ DOCUMENTS_AT_ONCE = 4
 
 
 def read_batch(shop: Workshop, batch: str) -> str:
-    """Open, read and render every document of a batch."""
+    """Open, read and render every document of a batch; one that keeps its reading passes as it is."""
+    if _fetch(shop, batch).order.keep_reading:
+        return batch
     return _forward(shop, batch, read_documents)
 
 
@@ -38,8 +40,10 @@ def extract_batch(shop: Workshop, batch: str) -> str:
     return _forward(shop, batch, extract_documents)
 
 
-def load_batch(shop: Workshop, batch: str, *, run_id: str) -> dict[str, int]:
+def load_batch(shop: Workshop, batch: str, *, run_id: str, propose: bool = False) -> dict[str, int]:
     """Load every document of a batch, each whole or not at all; returns how many ended in which status.
+
+    `propose`: what differs from what counts waits for a decision; counted are "proposed" and "same" then.
 
     TerminalError when Postgres refused a document; the others are loaded then all the same.
     """
@@ -48,10 +52,15 @@ def load_batch(shop: Workshop, batch: str, *, run_id: str) -> dict[str, int]:
     documents = fetched.documents
     loads = [Load(*outcome_of(shop, journey)) for journey in documents]
     with Warehouse(shop.settings.database_url, tenant=fetched.order.tenant) as warehouse:
-        results = warehouse.load_many(loads, run_id=run_id, loaded_at=now())
+        if propose:
+            reason = fetched.order.reason
+            results = warehouse.propose(loads, run_id=run_id, made_at=now(), reason=reason)
+        else:
+            results = warehouse.load_many(loads, run_id=run_id, loaded_at=now())
     for number, (journey, result) in enumerate(zip(documents, results, strict=True), start=1):
-        statuses[result.status] += 1
-        words = result.refused or str(result.status)
+        became = str(result.status) if not propose else "proposed" if result.proposed else "same"
+        statuses[became] += 1
+        words = result.refused or became
         shop.report(Event(Stage.LOAD, journey.name, number, len(documents), words))
     refused = [result.refused for result in results if result.refused]
     if refused:

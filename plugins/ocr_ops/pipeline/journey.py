@@ -26,6 +26,10 @@ class Order:
     """Whose documents they are."""
     limit: int = 0
     """Most documents of one run, in the order of their paths; 0 for all."""
+    keep_reading: bool = False
+    """Start from what was read before, whatever reads now: no OCR."""
+    reason: str = ""
+    """Why documents are processed again, for their proposals."""
 
 
 @dataclass(frozen=True, slots=True)

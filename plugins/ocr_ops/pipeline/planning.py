@@ -5,12 +5,13 @@ Planning twice gives the same batches, unless files came or were loaded meanwhil
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ocr_ops.codec import to_json, to_plain
+from ocr_ops.codec import canonical_json, to_json, to_plain
 from ocr_ops.model import Digest, SourceDocument, Stage, Status
 from ocr_ops.pipeline.journey import Batch, Journey, Order
 from ocr_ops.pipeline.listing import Look, look_through, unknown
@@ -45,6 +46,16 @@ def store_batches(shop: Workshop, order: Order, journeys: Sequence[Journey]) -> 
     """Share documents out in batches and keep these; returns their digests."""
     batches = shared_out(journeys, most=order.batch_size)
     return [shop.store.put(to_json(Batch(order, part, len(journeys)))) for part in batches]
+
+
+def store_plan(shop: Workshop, batches: Sequence[str]) -> str:
+    """Keep the digests of a run's batches in order; returns the digest of that list."""
+    return shop.store.put(canonical_json(list(batches)))
+
+
+def batch_of(shop: Workshop, plan: str, number: int) -> str:
+    """The digest of one batch of a plan, counted from 0."""
+    return str(json.loads(shop.store.get(Digest(plan)))[number])
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,14 @@ class RunSummary:
     rejected: int
     changed: int
 
+    def in_words(self) -> str:
+        """The same in two sentences for a person."""
+        return (
+            f"{self.documents} documents: {self.accepted} accepted, {self.needs_review} held for a person, "
+            f"{self.quarantined} that cannot be read, {self.rejected} rejected; {self.changed} of them new or changed. "
+            "Look at marts.documents, and at marts.review_queue for those that wait."
+        )
+
 
 _LINES = text("""
 select d.document_key, coalesce(s.name, d.name) as name, coalesce(s.uri, d.uri) as uri, d.doc_type, d.party,
