@@ -81,7 +81,11 @@ class CuttableEngine(Protocol):
 
 def preparation_for(engine: Engine, switches: Preparation = Preparation()) -> Preparation:  # noqa: B008, a frozen value
     """What is done to pages before an engine sees them: one that is shown pages in parts does not turn them by itself."""
-    return replace(switches, upright=switches.upright or isinstance(engine, CuttableEngine))
+    if not isinstance(engine, CuttableEngine):
+        return switches
+    # grids of tiles are as wide as they are high
+    widest = engine.longest_ratio if math.isfinite(engine.longest_ratio) else 0.0
+    return replace(switches, upright=True, widest=widest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +239,10 @@ async def _read_page(desk: _Desk, page: PageImage, picture: bytes) -> ReadPage:
             ),
         )
     blocks, turn = _back(reading, sheet.prepared, page.size)
-    if turn:
+    if sheet.prepared and sheet.prepared.steps == (f"turn {turn}",):
+        # what was shown is the page turned upright already, and kept
+        page = replace(sheet.page, turn=(page.turn + turn) % 360)
+    elif turn:
         page = await _upright(desk, page, picture, turn)
     return ReadPage(page, tuple(sheet.attempts), blocks, problems)
 

@@ -6,19 +6,22 @@ page, or nothing where the page can be shown as it is. It reads no text and keep
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from ocr_ops import page_angle
 from ocr_ops.model import PixelSize, Prepared
+from ocr_ops.raster import without_colour
 
-VERSION = "1"
+VERSION = "2"
 """Part of the step's key: raise it when the same picture is prepared otherwise."""
 
 JPEG_QUALITY = 95
@@ -26,6 +29,8 @@ LEAST_SHEET = 0.25
 """Share of a photograph that an outline must cover to be taken for the sheet of paper."""
 LEAST_EDGE_PX = 2.0
 """An outline this near to the picture's own corners leaves nothing to straighten."""
+WIDEST_PX = 4800
+"""Pixels that a padded strip keeps of its width: servers look at six tiles of 640 or 768 pixels."""
 
 Pixels = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
@@ -42,11 +47,13 @@ class Preparation:
     contrast: bool = False
     binarise: bool = False
     perspective: bool = False
+    widest: float = 0.0
+    """Width over height beyond which paper is added above and below, since the engine would squeeze the page; 0: never."""
 
     @property
     def identity(self) -> Mapping[str, str]:
         """What decides a prepared picture, for the step's key; empty when nothing is done."""
-        done = {name: "on" for name, on in asdict(self).items() if on}
+        done = {name: str(on) if name == "widest" else "on" for name, on in asdict(self).items() if on}
         return {"version": VERSION, "angle": page_angle.VERSION, **done} if done else {}
 
 
@@ -60,34 +67,71 @@ class Shown:
 
 
 def prepare(picture: bytes, wanted: Preparation) -> Shown | None:
-    """Prepare a page; None where it can be shown as it is. ValueError on bytes that are no picture."""
+    """Prepare a page; None where it can be shown as it is. ValueError on bytes that are no picture.
+
+    Most pages are in order: a small grey picture is enough to see that, and nothing else is decoded then.
+    """
     if not wanted.identity:
         return None
-    pixels = page = _decoded(picture)
-    turn, warp, steps = 0, np.eye(3), []
-    if wanted.perspective and (found := sheet_corners(pixels)) is not None:
-        pixels, warp = _flattened(pixels, found)
-        steps.append("perspective")
-    skew = 0.0
-    if wanted.upright:
-        turn, skew = page_angle.turn_and_skew(_grey(pixels))
-    if turn:
-        warp = _turned(warp, pixels, turn)
-        pixels = np.asarray(cv2.rotate(pixels, _CLOCKWISE[turn]), np.uint8)
-        steps.append(f"turn {turn}")
-    if skew:
-        pixels, level = _levelled(pixels, skew)
-        warp = level @ warp
-        steps.append(f"level {skew}")
-    for name, changed in _clearer(pixels, wanted):
-        pixels = changed
-        steps.append(name)
-    if not steps:
+    lies = (0, 0.0)
+    if wanted.upright and not wanted.perspective:
+        lies = page_angle.turn_and_skew(_glimpse(picture))
+    if not any(lies) and _is_only_looked_at(picture, wanted):
+        return None
+    page = _decoded(picture)
+    if page.ndim == 3:
+        page = np.asarray(without_colour(page), np.uint8)  # a third of the work
+    bench = _Bench(page)
+    _straighten(bench, wanted, lies)
+    for name, clearer in _clearer(bench.pixels, wanted):
+        bench.done(name, clearer)
+    if wanted.widest and bench.pixels.shape[1] > wanted.widest * bench.pixels.shape[0]:
+        bench.done("pad", *_padded(bench.pixels, wanted.widest))
+    if not bench.steps:
         return None
     is_jpeg = picture[:2] == b"\xff\xd8" and not wanted.binarise
-    size = PixelSize(pixels.shape[1], pixels.shape[0])
-    done = Prepared(size, turn, _way_back(warp, page, turn), tuple(steps))
-    return Shown(_encoded(pixels, is_jpeg), "image/jpeg" if is_jpeg else "image/png", done)
+    size = PixelSize(bench.pixels.shape[1], bench.pixels.shape[0])
+    done = Prepared(size, bench.turn, _way_back(bench.warp, page, bench.turn), tuple(bench.steps))
+    return Shown(_encoded(bench.pixels, is_jpeg), "image/jpeg" if is_jpeg else "image/png", done)
+
+
+@dataclass
+class _Bench:
+    """A picture being worked on, and where places of the page lie on it."""
+
+    pixels: Pixels
+    warp: Matrix = field(default_factory=lambda: np.eye(3))
+    turn: int = 0
+    steps: list[str] = field(default_factory=list)
+
+    def done(self, step: str, pixels: Pixels, way: Matrix | None = None) -> None:
+        self.pixels = pixels
+        self.steps.append(step)
+        if way is not None:
+            self.warp = way @ self.warp
+
+
+def _straighten(bench: _Bench, wanted: Preparation, lies: tuple[int, float]) -> None:
+    if wanted.perspective:
+        if (corners := sheet_corners(bench.pixels)) is not None:
+            bench.done("perspective", *_flattened(bench.pixels, corners))
+        if wanted.upright:
+            lies = page_angle.turn_and_skew(_grey(bench.pixels))
+    bench.turn, skew = lies
+    if bench.turn:
+        height, width = bench.pixels.shape[:2]
+        turned = np.asarray(cv2.rotate(bench.pixels, _CLOCKWISE[bench.turn]), np.uint8)
+        bench.done(f"turn {bench.turn}", turned, quarter_turn(bench.turn, width, height))
+    if skew:
+        bench.done(f"level {skew}", *_levelled(bench.pixels, skew))
+
+
+def _is_only_looked_at(picture: bytes, wanted: Preparation) -> bool:
+    """Whether a page that lies right is shown as it is."""
+    if wanted.denoise or wanted.contrast or wanted.binarise or wanted.perspective:
+        return False
+    width, height = _size(picture)
+    return not wanted.widest or width <= wanted.widest * height
 
 
 def sheet_corners(pixels: Pixels) -> npt.NDArray[np.float32] | None:
@@ -150,8 +194,21 @@ def _warped(pixels: Pixels, matrix: Matrix, width: int, height: int) -> Pixels:
     return np.asarray(warped, np.uint8)
 
 
-def _turned(warp: Matrix, pixels: Pixels, turn: int) -> Matrix:
-    return quarter_turn(turn, pixels.shape[1], pixels.shape[0]) @ warp
+def _padded(pixels: Pixels, ratio: float) -> tuple[Pixels, Matrix]:
+    """A strip with paper of the colour of its edges above and below, `ratio` times as wide as high."""
+    height, width = pixels.shape[:2]
+    if width > WIDEST_PX:
+        size = (WIDEST_PX, max(1, round(height * WIDEST_PX / width)))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    high, wide = pixels.shape[:2]
+    missing = math.ceil(wide / ratio) - high
+    above = missing // 2
+    paper = np.median(np.concatenate((pixels[0], pixels[-1])), axis=0)
+    padded = cv2.copyMakeBorder(
+        pixels, above, missing - above, 0, 0, cv2.BORDER_CONSTANT, value=np.atleast_1d(paper).tolist()
+    )
+    way = np.array([[wide / width, 0, 0], [0, high / height, above], [0, 0, 1]])
+    return np.asarray(padded, np.uint8), way
 
 
 def quarter_turn(turn: int, width: float, height: float) -> Matrix:
@@ -203,11 +260,38 @@ def _contrasted(pixels: Pixels) -> Pixels:
 # --- bytes ---
 
 
-def _decoded(picture: bytes) -> Pixels:
-    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
+_NO_PICTURE = "a page was handed over as bytes that are no picture"
+_REDUCED = (
+    (8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
+    (4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
+    (2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+)
+
+
+def _size(picture: bytes) -> tuple[int, int]:
+    """Width and height from the header."""
+    try:
+        with Image.open(io.BytesIO(picture)) as header:
+            return header.size
+    except (OSError, SyntaxError) as problem:
+        raise ValueError(_NO_PICTURE) from problem
+
+
+def _glimpse(picture: bytes) -> Pixels:
+    """Grey pixels, no more than are looked at: a JPEG gives half of them for a third of the work."""
+    width, height = _size(picture)
+    enough = page_angle.ENOUGH_PIXELS
+    flag = next(
+        (flag for part, flag in _REDUCED if width * height >= enough * part * part), cv2.IMREAD_GRAYSCALE
+    )
+    return _decoded(picture, flag)
+
+
+def _decoded(picture: bytes, flag: int = cv2.IMREAD_ANYCOLOR) -> Pixels:
+    flags = flag | cv2.IMREAD_IGNORE_ORIENTATION
     pixels: Any = cv2.imdecode(np.frombuffer(picture, np.uint8), flags) if picture else None
     if pixels is None:
-        raise ValueError("a page was handed over as bytes that are no picture")
+        raise ValueError(_NO_PICTURE)
     return np.asarray(pixels, np.uint8)
 
 
@@ -216,6 +300,6 @@ def _grey(pixels: Pixels) -> Pixels:
 
 
 def _encoded(pixels: Pixels, is_jpeg: bool) -> bytes:
-    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if is_jpeg else []
-    _, data = cv2.imencode(".jpg" if is_jpeg else ".png", pixels, options)
+    sharp = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]  # fmt: skip
+    _, data = cv2.imencode(".jpg" if is_jpeg else ".png", pixels, sharp if is_jpeg else [])
     return data.tobytes()

@@ -143,7 +143,7 @@ def _pdf_sheet(page: Any, number: int, limits: Limits) -> Sheet:
     pixmap = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), alpha=False, colorspace=pymupdf.csRGB)
     pixels = np.frombuffer(pixmap.samples_mv, np.uint8).reshape(pixmap.height, pixmap.width, 3)
     layer = text_layer_of(page, number, pixels)
-    picture = _encoded(Image.fromarray(_grey(pixels)))
+    picture = _encoded(Image.fromarray(without_colour(pixels)))
     size = PixelSize(pixmap.width, pixmap.height)
     image = PageImage(number, digest_of(picture), "image/jpeg", size, round(scale * POINTS_PER_INCH, 1))
     return Sheet(number, image, picture, layer.raw, layer.problems)
@@ -160,7 +160,7 @@ def _pdf_scale(width_pt: float, height_pt: float, limits: Limits) -> float:
     return min(limits.dpi / POINTS_PER_INCH, by_side, by_pixels)
 
 
-def _grey(pixels: Any) -> Any:
+def without_colour(pixels: Any) -> Any:
     """One channel where the page shows no colour: a third of the bytes, and what OCR looks at anyway."""
     step = max(1, pixels.shape[0] // 700)  # a look at every few rows tells as much as all of them
     red, green, blue = (np.ascontiguousarray(pixels[::step, :, channel]) for channel in range(3))

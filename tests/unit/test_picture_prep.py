@@ -45,6 +45,9 @@ MARKS: tuple[tuple[int, int, int], ...] = (
 WORDS = ("Wholemeal bread 4.50", "Blueberry muffin 13.75", "Sparkling water 2.80", "Subtotal before tax", "Thank you, come again")  # fmt: skip
 
 
+PAPER = (250, 250, 250)
+
+
 def printed(width: int, height: int) -> tuple[Image.Image, tuple[PixelBox, ...]]:
     """A page of lines of text with five coloured words at known places."""
     picture = Image.new("RGB", (width, height), (250, 250, 250))
@@ -247,6 +250,50 @@ def test_words_of_a_long_page_read_in_parts_come_back_to_the_page_as_it_came(deg
     assert all(digest_of(one) in store.pictures for one in seer.shown)
     assert [raw.sent for raw in store.raws] == [digest_of(one) for one in seer.shown]
     assert_there(page, turned_places(places, degrees, 520, 4200), PixelSize(520, 1700))
+
+
+STRIP = Preparation(upright=True, widest=6.0)
+
+
+@pytest.mark.parametrize(("width", "turn"), [(1800, 0), (1800, 90), (1800, 270), (7200, 0)])
+def test_a_wide_strip_is_shown_on_paper_and_its_boxes_come_back_to_the_strip(width: int, turn: int) -> None:
+    picture, places = strip(width, 200)
+    lying = picture.rotate(-turn, expand=True)
+
+    page, seer, store = read(encoded(lying), "image/png", STRIP)
+
+    shown = Image.open(io.BytesIO(seer.shown[0]))
+    assert shown.width <= 6.0 * shown.height < shown.width + 6
+    assert shown.getpixel((0, 0)) == shown.getpixel((shown.width - 1, shown.height - 1)) == PAPER
+    assert store.raws[0].prepared is not None
+    assert store.raws[0].prepared.steps == (*([f"turn {360 - turn}"] if turn else []), "pad")
+    shrunk = max(1.0, page.image.size.width / shown.width)
+    assert_there(page, turned_places(places, turn, width, 200), page.image.size, extra=shrunk - 1.0)
+
+
+def strip(width: int, height: int) -> tuple[Image.Image, tuple[PixelBox, ...]]:
+    """A long row of words, upright, with the coloured words among them."""
+    picture = Image.new("RGB", (width, height), PAPER)
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(24)
+    for line, top in enumerate(range(12, height - 30, 44)):
+        for place, left in enumerate(range(20, width - 300, 310)):
+            draw.text((left, top), WORDS[(line + place) % len(WORDS)], "black", font)
+    places = []
+    for number, colour in enumerate(MARKS):
+        x, y = round((width - 100) * number / 4), 20 + 30 * number
+        draw.rectangle((x, y, x + 89, y + 29), fill=colour)
+        places.append(PixelBox(x, y, x + 90, y + 30))
+    return picture, tuple(places)
+
+
+def test_a_page_that_is_only_turned_is_encoded_once() -> None:
+    picture, _ = printed(800, 1000)
+
+    page, seer, store = read(encoded(picture.rotate(90, expand=True), "JPEG", quality=95), "image/jpeg")
+
+    assert page.image.turn == 90
+    assert page.image.digest == digest_of(seer.shown[0])
+    assert list(store.pictures) == [page.image.digest]
 
 
 def test_a_sheet_photographed_from_the_side_is_flattened_and_its_boxes_lie_on_the_photograph() -> None:
