@@ -79,6 +79,7 @@ class Gpu:
         self.written = 0.0
         self.encoding_s = 0.0
         self.order = 0
+        self.replies = 0
 
     def tick(self, seconds: float) -> None:
         """Encode what has a place, then let everything that runs write."""
@@ -92,6 +93,7 @@ class Gpu:
             self.written += seconds * 1000 / step_ms(len(self.running))
         while self.running and self.running[0][0] <= self.written:
             done = heapq.heappop(self.running)[2]
+            self.replies += 1
             if not done.done():
                 done.set_result(None)
 
@@ -151,6 +153,7 @@ async def _answer(gpu: Gpu, path: str, prompt_tokens: int) -> tuple[int, bytes]:
     if path == "/metrics":
         gauges = (
             f"vllm:num_requests_running {len(gpu.running)}\nvllm:num_requests_waiting {len(gpu.waiting)}\n"
+            f"vllm:generation_tokens_total {gpu.replies * TOKENS}\n"
         )
         return 200, gauges.encode()
     told = {"/v1/models": {"data": [{"id": MODEL, "max_model_len": 8192}]}, "/version": {"version": "0.32.0"}}
