@@ -202,6 +202,57 @@ def sum_up(forecast: str | None, run_id: str) -> str:
     return words
 
 
+def plan_again(params: Mapping[str, Any], dag_run: Any, ti: Any) -> list[int]:
+    """Plan the batches of documents to process again; a run that the schedule started has none."""
+    from ocr_ops.pipeline.reprocessing import choice_from, plan_again
+
+    kind = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+    if kind == "scheduled":
+        log.info("started by the schedule, which is there for backfills: nothing to do")
+        return []
+    interval = None
+    if kind.startswith("backfill"):
+        interval = (dag_run.data_interval_start, dag_run.data_interval_end)
+    shop = workshop()
+    planned = plan_again(
+        shop, choice_from(params, interval), params, run_id=dag_run.run_id, dag_id="reprocess_documents"
+    )
+    log.info(
+        "%d documents; %d left out, since what they need is not kept", planned.documents, planned.left_out
+    )
+    return batches_found(shop, planned.batches, ti)
+
+
+def tell_differences(run_id: str, ti: Any) -> str:
+    """What a run proposes, in Markdown; the number of documents is the XCom `proposed`."""
+    from ocr_ops.pipeline.reprocessing import report
+
+    told = report(workshop(), run_id=run_id)
+    ti.xcom_push(key="proposed", value=told.proposed)
+    log.info(
+        "%d documents would change; the differences are %s in the audit store", told.proposed, told.table
+    )
+    return told.words
+
+
+def settle_proposals(params: Mapping[str, Any], run_id: str, answer: Mapping[str, Any] | None) -> str:
+    """Promote or discard what a run proposed, as a person or the form said."""
+    from ocr_ops.pipeline.reprocessing import decide
+
+    chosen = answer["chosen_options"][0] if answer else params["decision"]
+    if chosen == "Leave waiting":
+        return "the proposals wait in marts.proposed_changes"
+    what, by = chosen.lower(), person_of(answer) if answer else "reprocess_documents"
+    number = decide(workshop(), run_id=run_id, what=what, by=by, reason=params["reason"])
+    return f"{number} documents: {what}"
+
+
+def person_of(answer: Mapping[str, Any]) -> str:
+    """Who answered a question, as Airflow knows them."""
+    user = answer.get("responded_by_user") or {}
+    return str(user.get("name") or user.get("id") or "nobody (the time to answer ran out)")
+
+
 def known_doc_types() -> tuple[str, ...]:
     """The document types there are; read while DAG files are parsed."""
     from ocr_ops.schemas import doc_types

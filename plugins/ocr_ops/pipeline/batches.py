@@ -93,7 +93,8 @@ async def read_documents(shop: Workshop, order: Order, journeys: Sequence[Journe
     room = asyncio.Semaphore(in_flight)
 
     async def one(journey: Journey) -> Journey:
-        journey = await steps.isolated(Stage.OPEN, journey, partial(steps.open_document, shop))
+        if journey.result("open") is None:
+            journey = await steps.isolated(Stage.OPEN, journey, partial(steps.open_document, shop))
         read = partial(steps.read_pages, shop, engine, room)
         journey = await steps.isolated(Stage.READ, journey, read)
         journey = await steps.isolated(Stage.RENDER, journey, partial(steps.render_document, shop))

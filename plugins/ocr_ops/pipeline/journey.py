@@ -40,12 +40,12 @@ class Journey:
     name: str
     size_bytes: int = 0
     source: SourceDocument | None = None
-    pages_expected: int = 1
-    """A guess from the bytes, made to share out work."""
     steps: tuple[ManifestStep, ...] = ()
     status: Status | None = None
     problems: tuple[Problem, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
+    pages_expected: int = 1
+    """A guess from the bytes, made to share out work."""
 
     def quarantined(self, *problems: Problem) -> Journey:
         """The same document, set aside for a reason."""
