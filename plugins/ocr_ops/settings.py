@@ -59,6 +59,14 @@ class Settings:
     """Key for the OCR servers."""
     ocr_in_flight: int = 16
     """Requests in flight to the OCR servers from one task."""
+    ocr_denoise: bool = False
+    """Take specks out of pages before they are read."""
+    ocr_contrast: bool = False
+    """Even out light and shadow of pages (CLAHE) before they are read."""
+    ocr_binarise: bool = False
+    """Show pages in black and white to the engine."""
+    ocr_perspective: bool = False
+    """Find the sheet on a photograph and flatten it before it is read."""
     llm_provider: LlmProvider = LlmProvider.NONE
     """`none`, `openai` (any OpenAI-compatible endpoint) or `bedrock`; setting only a URL means `openai`."""
     llm_url: str = ""

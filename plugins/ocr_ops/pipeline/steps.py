@@ -150,7 +150,7 @@ async def read_pages(shop: Workshop, engine: Engine, room: asyncio.Semaphore, jo
     """
     opened_digest = journey.need("open")
     opened = from_json(Opened, shop.store.get(opened_digest))
-    key = step_key("read", opened=opened_digest, engine=_identity(engine), parser=grounding.VERSION)
+    key = step_key("read", opened=opened_digest, engine=_identity(shop, engine), parser=grounding.VERSION)
     digest = shop.store.find(key)
     if digest is None:
         pages = await _read_all(shop, engine, room, journey.name, opened)
@@ -200,14 +200,14 @@ async def _read_all(
 
     def keep_page(page: ReadPage, picture_sent: Digest) -> None:
         if not _may_change(engine, (page,)):
-            shop.keep(_page_key(engine, picture_sent), to_json(page))
+            shop.keep(_page_key(shop, engine, picture_sent), to_json(page))
         note(page)
 
     await ocr.read_pages(
         engine,
         ((page.image, shop.store.get(page.image.digest)) for page in unread),
         in_flight=len(unread),
-        preparation=ocr.preparation_for(engine),
+        preparation=shop.preparation(engine),
         keep=lambda raw: shop.store.put(to_json(raw)),
         keep_picture=shop.store.put,
         on_page=keep_page,
@@ -216,18 +216,18 @@ async def _read_all(
     return [read[number] for number in sorted(read)]
 
 
-def _page_key(engine: Engine, picture: Digest) -> Digest:
-    return step_key("read-page", picture=picture, engine=_identity(engine), parser=grounding.VERSION)
+def _page_key(shop: Workshop, engine: Engine, picture: Digest) -> Digest:
+    return step_key("read-page", picture=picture, engine=_identity(shop, engine), parser=grounding.VERSION)
 
 
-def _identity(engine: Engine) -> dict[str, str]:
+def _identity(shop: Workshop, engine: Engine) -> dict[str, str]:
     """What decides how a picture is read: the engine, and what is done to the picture before."""
-    prepared = ocr.preparation_for(engine).identity
+    prepared = shop.preparation(engine).identity
     return {**engine.identity, **{f"prepared_{name}": value for name, value in prepared.items()}}
 
 
 def _page_read_before(shop: Workshop, engine: Engine, page: OpenedPage) -> ReadPage | None:
-    known = shop.store.find(_page_key(engine, page.image.digest))
+    known = shop.store.find(_page_key(shop, engine, page.image.digest))
     if known is None:
         return None
     stored = from_json(ReadPage, shop.store.get(known))

@@ -9,6 +9,8 @@ from pathlib import Path
 from ocr_ops.audit import AuditStore, open_store
 from ocr_ops.engines import Engine
 from ocr_ops.model import Digest, Stage
+from ocr_ops.ocr import preparation_for
+from ocr_ops.picture_prep import Preparation
 from ocr_ops.readers.llm import LlmReader
 from ocr_ops.readers.llm_peer import Peer
 from ocr_ops.readers.llm_purse import Budget, Purse
@@ -68,6 +70,17 @@ class Workshop:
         from ocr_ops.engines.embedded import EmbeddedEngine
 
         return EmbeddedEngine()
+
+    def preparation(self, engine: Engine) -> Preparation:
+        """What is done to pages before `engine` sees them: what it needs, and what the settings switch on."""
+        settings = self.settings
+        switches = Preparation(
+            denoise=settings.ocr_denoise,
+            contrast=settings.ocr_contrast,
+            binarise=settings.ocr_binarise,
+            perspective=settings.ocr_perspective,
+        )
+        return preparation_for(engine, switches)
 
     def pages_in_flight(self, name: OcrEngine | None = None) -> int:
         """How many pages one task keeps going: many on a GPU server, one where a single page uses all cores."""

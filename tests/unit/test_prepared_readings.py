@@ -1,0 +1,63 @@
+"""What settings say of pictures, in a whole pipeline: it decides what is read again, and what is not."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bench import INVOICE, ScriptedEngine, aged, bench, picture
+from ocr_ops.pipeline import batches
+from ocr_ops.pipeline.journey import Journey, Order
+from ocr_ops.pipeline.listing import list_documents
+
+SWITCHES = ("ocr_denoise", "ocr_contrast", "ocr_binarise", "ocr_perspective")
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    """A picture, and a PDF with a text layer."""
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    picture(folder, "till.png")
+    aged(Path(shutil.copyfile(INVOICE, folder / "invoice.pdf")))
+    return folder
+
+
+def read(inbox: Path, engine: ScriptedEngine, **settings: str) -> dict[str, Journey]:
+    """Open, read and render the folder in one audit store, whatever the settings."""
+    shop = bench(inbox.parent, "", lambda: engine, **settings)
+    read = asyncio.run(batches.read_documents(shop, Order(), list_documents(shop, inbox)))
+    return {journey.name: journey for journey in read}
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_a_changed_switch_reads_pages_again_and_nothing_else(inbox: Path, switch: str) -> None:
+    engine = ScriptedEngine()
+    before = read(inbox, engine)
+    read(inbox, engine)
+    assert len(engine.pages) == 1
+
+    switched = read(inbox, engine, **{switch: "true"})
+
+    assert len(engine.pages) == 2
+    for name in ("till.png", "invoice.pdf"):
+        assert switched[name].result("open") == before[name].result("open")
+    for step in ("read", "render"):
+        assert switched["invoice.pdf"].result(step) == before["invoice.pdf"].result(step)
+    read(inbox, engine, **{switch: "yes"})
+    back = read(inbox, engine, **{switch: "false"})
+    assert len(engine.pages) == 2
+    assert back["till.png"].result("read") == before["till.png"].result("read")
+
+
+def test_an_engine_is_shown_what_the_switch_makes_of_a_page(inbox: Path) -> None:
+    engine = ScriptedEngine()
+
+    read(inbox, engine)
+    read(inbox, engine, ocr_binarise="on")
+    read(inbox, engine, ocr_binarise="on", ocr_denoise="on")
+
+    assert len(set(engine.pages)) == 3
