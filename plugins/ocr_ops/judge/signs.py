@@ -59,7 +59,7 @@ class Witnesses:
                 for amount in find_amounts(segment.text, paper.mark)
             ),
             frozenset(path for rule in rules if rule.holds for path in rule.fields),
-            frozenset(path for rule in rules if rule.holds is False for path in rule.fields),
+            frozenset(path for rule in _broken(rules) for path in rule.fields),
         )
 
     def signs(
@@ -104,3 +104,9 @@ class Witnesses:
         if not known:
             return UNKNOWN_SCORE
         return round(min(max((min(known) - LEAST_SCORE) / (1 - LEAST_SCORE), 0.0), 1.0), 3)
+
+
+def _broken(rules: Sequence[RuleResult]) -> list[RuleResult]:
+    """Rules that fail; not those whose parts add up to something else that is printed, as lines do to a subtotal."""
+    added_up = {rule.fields[:-1] for rule in rules if rule.holds}
+    return [rule for rule in rules if rule.holds is False and rule.fields[:-1] not in added_up]
