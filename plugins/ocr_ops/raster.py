@@ -11,7 +11,7 @@ import io
 import math
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -51,6 +51,9 @@ PART_RATIO = 3.0
 LONGEST_PX = 65_000
 """Longest side that a JPEG can have, nearly."""
 
+Scale = Callable[[float, float], float]
+"""From a page's width and height in points to the pixels that one point should get."""
+
 _PICTURE_TYPES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/tiff": "TIFF", "image/webp": "WEBP", "image/heic": "HEIF", "image/avif": "AVIF"}  # fmt: skip
 
 pillow_heif.register_heif_opener()
@@ -81,14 +84,19 @@ class Opened:
 
 
 @contextmanager
-def open_document(source: SourceDocument, data: bytes, limits: Limits) -> Iterator[Opened]:
-    """Open a document; UnreadableDocument when it is damaged, encrypted, has no pages or is beyond the limits."""
+def open_document(
+    source: SourceDocument, data: bytes, limits: Limits, scale: Scale | None = None
+) -> Iterator[Opened]:
+    """Open a document; UnreadableDocument when it is damaged, encrypted, has no pages or is beyond the limits.
+
+    `scale` says how many pixels a point of a PDF page gets, within the limits; without it they say the dpi.
+    """
     with _one_document:
         if source.media_type == "application/pdf":
-            with _pdf(data, limits) as opened:
+            with _pdf(data, limits, scale) as opened:
                 yield opened
         elif source.media_type == "application/xml":
-            with _pdf(_drawn_einvoice(data), limits) as opened:
+            with _pdf(_drawn_einvoice(data), limits, scale) as opened:
                 itself = (Attachment(source.name, source.digest, len(data)), data)
                 yield replace(opened, attachments=(itself,))
         else:
@@ -111,7 +119,7 @@ def _drawn_einvoice(data: bytes) -> bytes:
 
 
 @contextmanager
-def _pdf(data: bytes, limits: Limits) -> Iterator[Opened]:
+def _pdf(data: bytes, limits: Limits, scale: Scale | None) -> Iterator[Opened]:
     with _decoding("the PDF is damaged and cannot be opened"):
         document = pymupdf.open(stream=data, filetype="pdf")
     with document:
@@ -123,23 +131,23 @@ def _pdf(data: bytes, limits: Limits) -> Iterator[Opened]:
         if count == 0:
             raise UnreadableDocument(ProblemKind.DAMAGED, "the PDF is damaged: it has no readable page")
         _check_pages(count, limits)
-        yield Opened(count, _pdf_sheets(document, limits), attachments_of(document))
+        yield Opened(count, _pdf_sheets(document, limits, scale), attachments_of(document))
 
 
-def _pdf_sheets(document: Any, limits: Limits) -> Iterator[Sheet]:
+def _pdf_sheets(document: Any, limits: Limits, scale: Scale | None) -> Iterator[Sheet]:
     for number in range(1, document.page_count + 1):
         try:
             with _decoding(f"page {number} is damaged and cannot be drawn"):
-                sheet = _pdf_sheet(document[number - 1], number, limits)
+                sheet = _pdf_sheet(document[number - 1], number, limits, scale)
         except UnreadableDocument as problem:
             sheet = _without_picture(number, problem)
         yield sheet
 
 
-def _pdf_sheet(page: Any, number: int, limits: Limits) -> Sheet:
+def _pdf_sheet(page: Any, number: int, limits: Limits, wanted: Scale | None) -> Sheet:
     if page.rotation:
         page.remove_rotation()
-    scale = _pdf_scale(page.rect.width, page.rect.height, limits)
+    scale = _pdf_scale(page.rect.width, page.rect.height, limits, wanted)
     pixmap = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), alpha=False, colorspace=pymupdf.csRGB)
     pixels = np.frombuffer(pixmap.samples_mv, np.uint8).reshape(pixmap.height, pixmap.width, 3)
     layer = text_layer_of(page, number, pixels)
@@ -149,15 +157,16 @@ def _pdf_sheet(page: Any, number: int, limits: Limits) -> Sheet:
     return Sheet(number, image, picture, layer.raw, layer.problems)
 
 
-def _pdf_scale(width_pt: float, height_pt: float, limits: Limits) -> float:
-    """Pixels per point: the wanted dpi, or less where the page would pass a limit."""
+def _pdf_scale(width_pt: float, height_pt: float, limits: Limits, wanted: Scale | None = None) -> float:
+    """Pixels per point: as wanted, or less where the page would pass a limit."""
     if not (width_pt > 0 and height_pt > 0):
         raise ValueError("a page without an area")
     by_side = _longest_px(max(width_pt, height_pt) / min(width_pt, height_pt), limits) / max(
         width_pt, height_pt
     )
     by_pixels = math.sqrt(limits.max_page_pixels / (width_pt * height_pt))
-    return min(limits.dpi / POINTS_PER_INCH, by_side, by_pixels)
+    scale = wanted(width_pt, height_pt) if wanted else limits.dpi / POINTS_PER_INCH
+    return min(scale, by_side, by_pixels)
 
 
 def without_colour(pixels: Any) -> Any:

@@ -61,3 +61,19 @@ def test_an_engine_is_shown_what_the_switch_makes_of_a_page(inbox: Path) -> None
     read(inbox, engine, ocr_binarise="on", ocr_denoise="on")
 
     assert len(set(engine.pages)) == 3
+
+
+def test_one_store_serves_an_engine_with_tiles_and_one_without(inbox: Path) -> None:
+    engine = ScriptedEngine()
+    servers = {"ocr_engine": "vllm", "ocr_urls": "http://127.0.0.1:9/v1"}
+
+    here = read(inbox, engine)
+    there = read(inbox, engine, **servers, ocr_model="deepseek-ai/DeepSeek-OCR")
+    there_2 = read(inbox, engine, **servers, ocr_model="deepseek-ai/DeepSeek-OCR-2")
+
+    opened = [one["invoice.pdf"].result("open") for one in (here, there, there_2)]
+    assert len(set(opened)) == 3
+    again = [read(inbox, engine), read(inbox, engine, **servers, ocr_model="deepseek-ai/DeepSeek-OCR")]
+    assert [one["invoice.pdf"].result("open") for one in again] == opened[:2]
+    # a picture is no PDF page: it is shown as it came, whoever reads it, and this engine reads it once
+    assert len(engine.pages) == 1

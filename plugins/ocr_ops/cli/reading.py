@@ -22,6 +22,7 @@ from ocr_ops import ocr, overlay, raster, source
 from ocr_ops.cli.console import ERR, counting
 from ocr_ops.codec import digest_of, to_json
 from ocr_ops.engines import Engine
+from ocr_ops.engines.tiles import tiling_of
 from ocr_ops.errors import SettingsError, UnreadableDocument
 from ocr_ops.geometry import to_pixels
 from ocr_ops.html_page import document_html, document_markdown
@@ -159,13 +160,14 @@ def _read_one(
     switches: Preparation,
 ) -> None:
     found, data = source.load_source(file, settings.limits)
+    on_servers = settings.ocr_engine is OcrEngine.VLLM
+    scale = tiling_of(settings.ocr_model).scale if on_servers else None
     with (
-        raster.open_document(found, data, settings.limits) as document,
+        raster.open_document(found, data, settings.limits, scale) as document,
         _shown(document.page_count, text) as (speaker, advance),
         tempfile.TemporaryDirectory() as scratch,
     ):
         folder.mkdir(parents=True, exist_ok=True)
-        on_servers = settings.ocr_engine is OcrEngine.VLLM
         engine = _engine(settings, task, sought, speaker.hear if speaker else None)
         in_flight = settings.ocr_in_flight * len(settings.ocr_urls) if on_servers else 1
         table = _Table(folder, Path(scratch), locate, speaker, not on_servers, advance, switches)

@@ -1,4 +1,4 @@
-"""How many vision tokens vLLM spends on a picture with DeepSeek-OCR and DeepSeek-OCR-2. Pure arithmetic.
+"""How vLLM tiles a picture for DeepSeek-OCR and DeepSeek-OCR-2: what it costs, what size fills it. Pure arithmetic.
 
 The rule is the server's, not ours to choose: a picture larger than one tile is stretched to the grid of 2 to 6 tiles
 whose shape is nearest, and a global view is added.
@@ -13,6 +13,7 @@ from ocr_ops.model import PixelSize
 MOST_TILES = 6
 LONGEST_RATIO = 6.0
 """Height over width beyond which a picture no longer fits any grid and is squeezed."""
+_LARGE_PX = 100_000
 _GRIDS = sorted(
     {
         (columns, rows)
@@ -43,6 +44,20 @@ class Tiling:
             if off < least or (off == least and larger):
                 best, least = (columns, rows), off
         return best
+
+    def scale(self, width: float, height: float) -> float:
+        """Pixels per unit of length at which a page of `width` x `height` fills its tiles: more is not looked at.
+
+        A page too long for any grid is read in parts, each one tile wide; a page too wide for any is shown on a larger
+        sheet, as wide as all tiles.
+        """
+        if height > LONGEST_RATIO * width:
+            return self.tile_px / width
+        if width > LONGEST_RATIO * height:
+            return MOST_TILES * self.tile_px / width
+        large = _LARGE_PX / max(width, height)
+        columns, rows = self.grid(PixelSize(round(width * large), round(height * large)))
+        return max(columns * self.tile_px / width, rows * self.tile_px / height)
 
     def tokens(self, size: PixelSize) -> int:
         """Tokens of the prompt that the picture takes."""

@@ -17,6 +17,7 @@ from ocr_ops import grounding, html_page, ocr, raster, source
 from ocr_ops.codec import from_json, step_key, to_json, to_plain
 from ocr_ops.detectors import CURABLE
 from ocr_ops.engines import Engine
+from ocr_ops.engines.tiles import Tiling
 from ocr_ops.errors import OcrOpsError, UnreadableDocument
 from ocr_ops.judge import decide
 from ocr_ops.model import (
@@ -82,17 +83,22 @@ def broken(stage: Stage, journey: Journey, problem: Exception) -> Journey:
     return journey.quarantined(Problem(stage, ProblemKind.ENGINE_FAILED, detail))
 
 
-async def open_document(shop: Workshop, journey: Journey) -> Journey:
-    """Bytes -> pictures of pages and what the file itself says. Keeps the source, pictures and attachments."""
+async def open_document(shop: Workshop, tiling: Tiling | None, journey: Journey) -> Journey:
+    """Bytes -> pictures of pages and what the file itself says. Keeps the source, pictures and attachments.
+
+    With a `tiling` PDF pages are drawn at the size that fills a model's tiles: a store that serves engines with and
+    without one holds both results, and documents read by one engine are not opened again for the other's sake.
+    """
     found = _source(journey)
     limits = to_plain(shop.settings.limits)
     beside = [one.digest for one in found.beside]
-    key = step_key("open", source=found.digest, beside=beside, version=raster.VERSION, limits=limits)
+    tiles = {"tiling": to_plain(tiling)} if tiling else {}
+    key = step_key("open", source=found.digest, beside=beside, version=raster.VERSION, limits=limits, **tiles)
     digest = shop.store.find(key)
     if digest is None:
         # decoding keeps a core busy: in a thread, so that pages of other documents are read meanwhile
         try:
-            digest = shop.keep(key, to_json(await asyncio.to_thread(_open, shop, found)))
+            digest = shop.keep(key, to_json(await asyncio.to_thread(_open, shop, tiling, found)))
         except _OtherBytes as problem:
             # what was found is gone: the document is known by its place until a later run finds it whole
             reason = Problem(Stage.OPEN, ProblemKind(problem.kind), problem.detail)
@@ -110,11 +116,12 @@ def _source(journey: Journey) -> SourceDocument:
     return journey.source
 
 
-def _open(shop: Workshop, found: SourceDocument) -> Opened:
+def _open(shop: Workshop, tiling: Tiling | None, found: SourceDocument) -> Opened:
     data = _source_bytes(shop, found)
     pages: list[OpenedPage] = []
     problems: list[Problem] = []
-    with raster.open_document(found, data, shop.settings.limits) as document:
+    scale = tiling.scale if tiling else None
+    with raster.open_document(found, data, shop.settings.limits, scale) as document:
         for sheet in document.pages:
             problems += sheet.problems
             if sheet.image is not None:

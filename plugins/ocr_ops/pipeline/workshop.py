@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ocr_ops.audit import AuditStore, open_store
 from ocr_ops.engines import Engine
+from ocr_ops.engines.tiles import Tiling, tiling_of
 from ocr_ops.model import Digest, Stage
 from ocr_ops.ocr import preparation_for
 from ocr_ops.picture_prep import Preparation
@@ -70,6 +71,11 @@ class Workshop:
         from ocr_ops.engines.embedded import EmbeddedEngine
 
         return EmbeddedEngine()
+
+    def tiling(self, name: OcrEngine | None = None) -> Tiling | None:
+        """The tiles that an engine's model looks at; None for an engine that takes a page at any size."""
+        is_tiled = (name or self.settings.ocr_engine) is OcrEngine.VLLM
+        return tiling_of(self.settings.ocr_model) if is_tiled else None
 
     def preparation(self, engine: Engine) -> Preparation:
         """What is done to pages before `engine` sees them: what it needs, and what the settings switch on."""
