@@ -185,7 +185,7 @@ def reprocess_documents() -> None:
         return settle_proposals(params or {}, run_id or "", ti.xcom_pull(task_ids="ask"))
 
     branch = who_decides()
-    document_batches(choose(), propose=True) >> told >> branch
+    document_batches(choose(), ends="propose") >> told >> branch
     branch >> ask >> (settled := settle())
     branch >> settled
 

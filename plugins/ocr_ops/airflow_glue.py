@@ -43,6 +43,9 @@ FIRST_WAIT_S, LONGEST_WAIT_S, MOST_WAITS = 5, 60, 1440
 ALERTS = "ocr_ops_alerts"
 """Connection whose password is a webhook's URL and whose login an e-mail address; or the setting OCR_OPS_ALERTS."""
 
+_FINDINGS = 20
+"""Findings of a proof that a task's log shows."""
+
 PROJECT = Path(__file__).resolve().parents[2]
 """The checkout; a relative folder in the form is one of its folders, wherever Airflow's processes work."""
 
@@ -90,10 +93,11 @@ def _send_mail(to: str, words: str) -> None:
     SmtpNotifier(to=to, subject=words[:150], html_content=words).notify({})
 
 
-def document_batches(found: Any, *, propose: bool = False) -> Any:
-    """Map the three steps over batches, each batch on its own; gives one count by status a batch.
+def document_batches(found: Any, *, ends: str = "load") -> Any:
+    """Map the three steps over batches, each batch on its own; gives the counts of each batch.
 
-    `found` is a task that returned `batches_found`. `propose`: what differs waits for a decision.
+    `found` is a task that returned `batches_found`. The last step loads, or with `propose` lets what differs wait for a
+    decision, or with `compare` only compares with what counts.
     """
 
     @task(pool=OCR_POOL)
@@ -118,10 +122,12 @@ def document_batches(found: Any, *, propose: bool = False) -> Any:
 
     @task(pool=WAREHOUSE_POOL, multiple_outputs=False)
     def load(batch: str, run_id: str | None = None) -> dict[str, int]:
-        """Load the batch into Postgres."""
-        from ocr_ops.pipeline.batches import load_batch
+        """Load the batch into Postgres, propose it, or compare it with what is there."""
+        from ocr_ops.pipeline.batches import compare_batch, load_batch
 
-        return load_batch(workshop(), batch, run_id=run_id or "", propose=propose)
+        if ends == "compare":
+            return compare_batch(workshop(), batch)
+        return load_batch(workshop(), batch, run_id=run_id or "", propose=ends == "propose")
 
     @task_group
     def batch(plan: str, number: int) -> Any:
@@ -245,6 +251,86 @@ def settle_proposals(params: Mapping[str, Any], run_id: str, answer: Mapping[str
     what, by = chosen.lower(), person_of(answer) if answer else "reprocess_documents"
     number = decide(workshop(), run_id=run_id, what=what, by=by, reason=params["reason"])
     return f"{number} documents: {what}"
+
+
+def retain(policy: str, run_id: str, *, dry_run: bool) -> str:
+    """Carry out the retention policy, or only say what it asks for."""
+    from ocr_ops.pipeline import retention, retention_policy
+
+    shop, path = workshop(), _folder(policy) if policy else retention_policy.FILE
+    url = shop.settings.database_url
+    planned = retention.plan(shop.store, url, path.read_bytes(), now=datetime.now(UTC))
+    if not dry_run:
+        retention.carry_out(shop.store, url, planned, by=f"enforce_retention {run_id}")
+    size = f"{planned.digests + len(planned.left_over)} objects, {planned.size_bytes / 1e6:.1f} MB"
+    held = "".join(f"; {count} kept by {name}" for name, count in planned.held.items())
+    return f"{size}: {'would be removed' if dry_run else 'removed'}{held}"
+
+
+def prove_audit(sample: int | None) -> str:
+    """Prove the audit store and its chain; TerminalError, and so an alert, when anything is broken."""
+    from ocr_ops.errors import AuditBroken
+    from ocr_ops.pipeline.proof import prove
+
+    shop = workshop()
+    proof = prove(shop.store, shop.settings.database_url, sample=sample)
+    for one in proof.broken[:_FINDINGS]:
+        log.error("%s %s: %s", one.kind, one.path, one.detail)
+    words = f"{proof.rows} rows of the chain, {proof.links} links, {proof.objects} objects read: {len(proof.broken)} broken"
+    if not proof.ok:
+        raise AuditBroken(words)
+    return words
+
+
+def plan_quality_sample(params: Mapping[str, Any], dag_run: Any, ti: Any) -> list[int]:
+    """Plan the batches of a sample of what was accepted in the run's interval."""
+    from ocr_ops.pipeline.quality import plan_sample
+    from ocr_ops.settings import OcrEngine
+
+    end = dag_run.data_interval_end or dag_run.run_after
+    start = dag_run.data_interval_start or end
+    if start == end:  # triggered by hand
+        start = end - timedelta(days=params["days"])
+    shop = workshop()
+    engine = OcrEngine(params["second_engine"])
+    batches = plan_sample(
+        shop, size=params["size"], since=start, until=end, engine=engine, run_id=dag_run.run_id
+    )
+    return batches_found(shop, batches, ti)
+
+
+def judge_quality(counts: Any, run_id: str) -> str:
+    """Say how many of the sample differ; TerminalError, and so an alert, when that is more than chance explains."""
+    from ocr_ops.errors import TerminalError
+    from ocr_ops.pipeline.quality import control
+
+    judged = control(workshop(), (counts,) if isinstance(counts, Mapping) else list(counts), run_id=run_id)
+    log.info("%s", judged.in_words())
+    if judged.broken:
+        raise TerminalError(judged.in_words())
+    return judged.in_words()
+
+
+def documents_to_ask_about(params: Mapping[str, Any]) -> list[str]:
+    """The documents that have waited longest for a person."""
+    from ocr_ops.pipeline.reviewing import waiting
+
+    return waiting(workshop(), limit=params["limit"], doc_type=params["doc_type"])
+
+
+def question_about(document: str) -> tuple[str, str]:
+    """Headline and body of the question about a document."""
+    from ocr_ops.pipeline.reviewing import question
+
+    return question(workshop(), document)
+
+
+def settle_document(document: str, answer: Mapping[str, Any], run_id: str) -> str:
+    """Write what a person decided about a document."""
+    from ocr_ops.pipeline.reviewing import settle
+
+    chosen = answer["chosen_options"][0]
+    return settle(workshop(), document, answer=chosen, by=person_of(answer), run_id=run_id)
 
 
 def person_of(answer: Mapping[str, Any]) -> str:

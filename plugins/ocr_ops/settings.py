@@ -99,6 +99,8 @@ class Settings:
     """YAML file of several places to pick documents up from, one DAG each; empty: the landing folder alone."""
     alerts: str = field(default="", repr=False)
     """Where a failed or late run is told: e-mail addresses and webhook URLs, comma separated."""
+    review_url: str = ""
+    """Address that shows a document's page to a person, once its key is put behind it; empty: no link."""
     allowed_roots: tuple[str, ...] = ()
     """Folders documents may come from, separated by `:`; empty: no restriction outside Airflow."""
     max_bytes: int = Limits.max_bytes

@@ -18,7 +18,7 @@ from ocr_ops.codec import from_json, to_json
 from ocr_ops.errors import TerminalError
 from ocr_ops.model import Digest, Outcome, Stage
 from ocr_ops.ocr import worst_of
-from ocr_ops.pipeline import steps
+from ocr_ops.pipeline import quality, steps
 from ocr_ops.pipeline.journey import Batch, Journey, Order
 from ocr_ops.pipeline.outcome import outcome_of
 from ocr_ops.pipeline.workshop import Event, Workshop
@@ -68,6 +68,11 @@ def load_batch(shop: Workshop, batch: str, *, run_id: str, propose: bool = False
     return dict(statuses)
 
 
+def compare_batch(shop: Workshop, batch: str) -> dict[str, int]:
+    """Compare every document of a batch with what counts of it; changes nothing."""
+    return quality.compare_batch(shop, _fetch(shop, batch))
+
+
 def load_document(shop: Workshop, warehouse: Warehouse, journey: Journey, *, run_id: str) -> Outcome:
     """Load one document in one transaction; loading it again changes nothing."""
     outcome, extras = outcome_of(shop, journey)
@@ -91,11 +96,10 @@ async def read_documents(shop: Workshop, order: Order, journeys: Sequence[Journe
     engine = shop.engine(order.engine)
     in_flight = shop.pages_in_flight(order.engine)
     room = asyncio.Semaphore(in_flight)
-    tiling = shop.tiling(order.engine)
 
     async def one(journey: Journey) -> Journey:
         if journey.result("open") is None:
-            journey = await steps.isolated(Stage.OPEN, journey, partial(steps.open_document, shop, tiling))
+            journey = await steps.isolated(Stage.OPEN, journey, partial(steps.open_document, shop))
         read = partial(steps.read_pages, shop, engine, room)
         journey = await steps.isolated(Stage.READ, journey, read)
         journey = await steps.isolated(Stage.RENDER, journey, partial(steps.render_document, shop))
