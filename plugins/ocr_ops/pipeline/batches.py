@@ -96,10 +96,11 @@ async def read_documents(shop: Workshop, order: Order, journeys: Sequence[Journe
     engine = shop.engine(order.engine)
     in_flight = shop.pages_in_flight(order.engine)
     room = asyncio.Semaphore(in_flight)
+    tiling = shop.tiling(order.engine)
 
     async def one(journey: Journey) -> Journey:
         if journey.result("open") is None:
-            journey = await steps.isolated(Stage.OPEN, journey, partial(steps.open_document, shop))
+            journey = await steps.isolated(Stage.OPEN, journey, partial(steps.open_document, shop, tiling))
         read = partial(steps.read_pages, shop, engine, room)
         journey = await steps.isolated(Stage.READ, journey, read)
         journey = await steps.isolated(Stage.RENDER, journey, partial(steps.render_document, shop))
