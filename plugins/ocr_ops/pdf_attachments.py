@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import pymupdf
 from pymupdf import mupdf
 
 from ocr_ops.codec import digest_of
 from ocr_ops.model import Attachment
+from ocr_ops.mupdf import pymupdf
 
 MOST_ATTACHMENTS, MOST_ATTACHED_BYTES = 20, 50_000_000
 _MOST_NODES = 5_000

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pillow_heif
-import pymupdf
 from PIL import Image, ImageOps
 
 from ocr_ops.codec import digest_of
@@ -35,6 +34,7 @@ from ocr_ops.model import (
     SourceDocument,
     Stage,
 )
+from ocr_ops.mupdf import pymupdf
 from ocr_ops.pdf_attachments import attachments_of
 from ocr_ops.settings import Limits
 from ocr_ops.text_layer import text_layer_of

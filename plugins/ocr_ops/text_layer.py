@@ -17,13 +17,13 @@ from typing import Any
 from unicodedata import category
 
 import numpy as np
-import pymupdf
 from pymupdf import mupdf
 
 from ocr_ops.geometry import to_grid
 from ocr_ops.grammar.dates import find_dates
 from ocr_ops.grammar.numbers import find_amounts
 from ocr_ops.model import Problem, ProblemKind, RawPage, ReplyFormat, Stage
+from ocr_ops.mupdf import pymupdf
 from ocr_ops.visible_text import Pixels, ink_seen, overprinted, under_pictures
 
 ENGINE = "text-layer"

@@ -11,14 +11,11 @@ from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 
-import pymupdf
-
 from ocr_ops.einvoice.reading import EInvoice
 from ocr_ops.model import Reading
+from ocr_ops.mupdf import pymupdf
 
-_STYLE = (
-    "body {font-family: sans-serif; font-size: 10px} p {margin: 2px 0} h1 {font-size: 14px} h2 {font-size: 11px}"
-)
+_STYLE = "body {font-family: sans-serif; font-size: 10px} p {margin: 2px 0} h1 {font-size: 14px} h2 {font-size: 11px}"
 _PAPER = pymupdf.paper_rect("a4")
 _MARGINS = (50, 50, -50, -50)
 

@@ -10,10 +10,9 @@ from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
-import pymupdf
-
 from ocr_ops.codec import digest_of
 from ocr_ops.evaluate.dataset import Case
+from ocr_ops.mupdf import pymupdf
 
 PICTURE_DPI = 200
 

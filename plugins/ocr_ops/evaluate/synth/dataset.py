@@ -14,7 +14,6 @@ from random import Random
 from typing import Any
 
 import numpy as np
-import pymupdf
 from PIL import Image
 
 from ocr_ops.evaluate.synth.invoices import draw_invoice
@@ -22,6 +21,7 @@ from ocr_ops.evaluate.synth.receipts import draw_receipt
 from ocr_ops.evaluate.synth.records import draw_bill
 from ocr_ops.evaluate.synth.sheet import Drawing
 from ocr_ops.evaluate.synth.wear import Wear, worn
+from ocr_ops.mupdf import pymupdf
 
 NAME = "synth.jsonl"
 

@@ -11,9 +11,8 @@ from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 
-import pymupdf
-
 from ocr_ops.evaluate.synth.words import MONTHS, Country
+from ocr_ops.mupdf import pymupdf
 
 
 @dataclass(frozen=True, slots=True)
