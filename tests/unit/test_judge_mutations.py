@@ -68,7 +68,7 @@ def wrong_candidates(
 
 @pytest.fixture(scope="module")
 def documents() -> list[tuple[Schema, Candidate, ReadPage]]:
-    return list(accepted_documents(102))
+    return list(accepted_documents(108))
 
 
 def test_of_a_thousand_records_with_one_slip_hardly_any_is_accepted(documents):

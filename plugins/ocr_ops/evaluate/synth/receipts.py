@@ -71,11 +71,13 @@ class Slip:
         for line in self.bill.lines:
             write(line)
             self.sheet.down()
-        self.truth["line_items"] = [
-            {"description": line.description, "quantity": str(line.quantity), "line_total": str(line.total)}
-            for line in self.bill.lines
-        ]
+        self.truth["line_items"] = [self._said(line, write) for line in self.bill.lines]
         self.sheet.rule(MARGIN, RIGHT)
+
+    def _said(self, line: Line, write: Callable[[Line], None]) -> dict[str, str]:
+        """An article as printed: where the price comes first, a single piece shows no quantity."""
+        count = {} if write == self.price_first and line.quantity == 1 else {"quantity": str(line.quantity)}
+        return {"description": line.description, **count, "line_total": str(line.total)}
 
     def one_row(self, line: Line) -> None:
         """Quantity, article and its total on one row."""
