@@ -20,6 +20,7 @@ from ocr_ops.model import Digest, Outcome, Stage
 from ocr_ops.ocr import worst_of
 from ocr_ops.pipeline import quality, steps
 from ocr_ops.pipeline.journey import Batch, Journey, Order
+from ocr_ops.pipeline.opening import open_document
 from ocr_ops.pipeline.outcome import outcome_of
 from ocr_ops.pipeline.workshop import Event, Workshop
 from ocr_ops.warehouse import Load, RunSummary, Warehouse
@@ -100,7 +101,7 @@ async def read_documents(shop: Workshop, order: Order, journeys: Sequence[Journe
 
     async def one(journey: Journey) -> Journey:
         if journey.result("open") is None:
-            journey = await steps.isolated(Stage.OPEN, journey, partial(steps.open_document, shop, tiling))
+            journey = await steps.isolated(Stage.OPEN, journey, partial(open_document, shop, tiling))
         read = partial(steps.read_pages, shop, engine, room)
         journey = await steps.isolated(Stage.READ, journey, read)
         journey = await steps.isolated(Stage.RENDER, journey, partial(steps.render_document, shop))

@@ -13,11 +13,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from traceback import extract_tb
 
-from ocr_ops import grounding, html_page, ocr, raster, source
+from ocr_ops import grounding, html_page, ocr
 from ocr_ops.codec import from_json, step_key, to_json, to_plain
 from ocr_ops.detectors import CURABLE
 from ocr_ops.engines import Engine
-from ocr_ops.engines.tiles import Tiling
 from ocr_ops.errors import OcrOpsError, UnreadableDocument
 from ocr_ops.judge import decide
 from ocr_ops.model import (
@@ -29,7 +28,6 @@ from ocr_ops.model import (
     ReadPage,
     Record,
     Schema,
-    SourceDocument,
     Stage,
     Status,
 )
@@ -81,73 +79,6 @@ def broken(stage: Stage, journey: Journey, problem: Exception) -> Journey:
     log.warning("%s broke a step: %s at %s:%s", journey.uri, type(problem).__name__, place.name, place.lineno)
     detail = f"could not be processed: {type(problem).__name__} in {place.name}"
     return journey.quarantined(Problem(stage, ProblemKind.ENGINE_FAILED, detail))
-
-
-async def open_document(shop: Workshop, tiling: Tiling | None, journey: Journey) -> Journey:
-    """Bytes -> pictures of pages and what the file itself says. Keeps the source, pictures and attachments.
-
-    With a `tiling` PDF pages are drawn at the size that fills a model's tiles: a store that serves engines with and
-    without one holds both results, and documents read by one engine are not opened again for the other's sake.
-    """
-    found = _source(journey)
-    limits = to_plain(shop.settings.limits)
-    beside = [one.digest for one in found.beside]
-    tiles = {"tiling": to_plain(tiling)} if tiling else {}
-    key = step_key("open", source=found.digest, beside=beside, version=raster.VERSION, limits=limits, **tiles)
-    digest = shop.store.find(key)
-    if digest is None:
-        # decoding keeps a core busy: in a thread, so that pages of other documents are read meanwhile
-        try:
-            digest = shop.keep(key, to_json(await asyncio.to_thread(_open, shop, tiling, found)))
-        except _OtherBytes as problem:
-            # what was found is gone: the document is known by its place until a later run finds it whole
-            reason = Problem(Stage.OPEN, ProblemKind(problem.kind), problem.detail)
-            return replace(journey, source=None).quarantined(reason)
-    return journey.did("open", key, (found.digest,), digest)
-
-
-class _OtherBytes(UnreadableDocument):
-    """The file is no longer what was found."""
-
-
-def _source(journey: Journey) -> SourceDocument:
-    if journey.source is None:
-        raise UnreadableDocument(ProblemKind.UNREADABLE_FILE, "the file could not be read")
-    return journey.source
-
-
-def _open(shop: Workshop, tiling: Tiling | None, found: SourceDocument) -> Opened:
-    data = _source_bytes(shop, found)
-    pages: list[OpenedPage] = []
-    problems: list[Problem] = []
-    scale = tiling.scale if tiling else None
-    with raster.open_document(found, data, shop.settings.limits, scale) as document:
-        for sheet in document.pages:
-            problems += sheet.problems
-            if sheet.image is not None:
-                shop.store.put(sheet.picture)
-                layer = shop.store.put(to_json(sheet.text_layer)) if sheet.text_layer else None
-                pages.append(OpenedPage(sheet.image, layer))
-        for _, content in document.attachments:
-            shop.store.put(content)
-        attachments = (*(attached for attached, _ in document.attachments), *found.beside)
-    if not pages:
-        raise UnreadableDocument(ProblemKind.DAMAGED, "no page of the document can be drawn")
-    return Opened(tuple(pages), attachments, tuple(problems))
-
-
-def _source_bytes(shop: Workshop, found: SourceDocument) -> bytes:
-    """The document's bytes from the store, where they are put the first time they are read."""
-    if shop.store.has(found.digest):
-        return shop.store.get(found.digest)
-    try:
-        read, data = source.load_source(source.found(found.uri), shop.settings.limits)
-    except UnreadableDocument as problem:
-        raise _OtherBytes(problem.kind, f"after it was found: {problem.detail}") from problem
-    if read.digest != found.digest:
-        raise _OtherBytes(ProblemKind.STILL_WRITTEN, "the file changed after it was found")
-    shop.store.put(data)
-    return data
 
 
 async def read_pages(shop: Workshop, engine: Engine, room: asyncio.Semaphore, journey: Journey) -> Journey:
