@@ -260,7 +260,9 @@ def _found(path: Path, root: Path | None = None) -> FoundFile:
     """Look at a file without opening it. Links out of `root` are a fault; without a root any link will do."""
     name = _printable(path.name)
     try:
-        target, info = path.resolve(strict=True), path.stat()
+        # resolving asks for every folder on the way, which a listing of many files feels
+        linked = path.is_symlink()
+        target, info = path.resolve(strict=True) if linked else path, path.stat()
     except (OSError, RuntimeError) as problem:
         nowhere = path.is_symlink() and not isinstance(problem, PermissionError)
         fault = "it is a link that leads nowhere" if nowhere else f"cannot be read: {_words_of(problem)}"
@@ -268,7 +270,7 @@ def _found(path: Path, root: Path | None = None) -> FoundFile:
     fault = ""
     if not stat.S_ISREG(info.st_mode):
         fault = "it is a folder, not a file" if stat.S_ISDIR(info.st_mode) else "it is no regular file"
-    elif root is not None and path.is_symlink() and not target.is_relative_to(root):
+    elif root is not None and linked and not target.is_relative_to(root):
         fault = "it is a link that leads out of the folder"
     size = info.st_size if not fault else 0
     return FoundFile(path, name, size, info.st_mtime_ns, fault, info.st_ctime_ns)

@@ -58,15 +58,13 @@ def look_through(
     held = warehouse.unchanged(list(stamps.values())) if warehouse and not open_all else {}
     to_open, closed = _parted(stable, stamps, held)
     journeys, beside = _opened(shop, to_open)
-    near = {file.path.as_uri() for file in closed}
+    unchanged = tuple(_left_alone(file, held[stamps[file.path].place]) for file in closed)
     waiting = [_still_written(file) for file in still_written]
-    journeys = _told_apart([*journeys, *waiting], warehouse, near)
+    journeys = _told_apart([*journeys, *waiting], warehouse, {one.uri for one in unchanged})
     belongs = {journey.uri: key_of(journey) for journey in journeys if not _is_waiting(journey)}
-    return Look(
-        tuple(journeys),
-        tuple((stamps[p], belongs[uri]) for p in stamps if (uri := beside.get(p, p.as_uri())) in belongs),
-        tuple(_left_alone(file, held[stamps[file.path].place]) for file in closed),
-    )
+    owners = ((file.path, beside.get(file.path) or file.path.as_uri()) for file in to_open)
+    noted = tuple((stamps[path], belongs[uri]) for path, uri in owners if uri in belongs)
+    return Look(tuple(journeys), noted, unchanged)
 
 
 def _stamp_of(file: source.FoundFile) -> Stamp:
@@ -77,19 +75,20 @@ def _parted(
     files: Sequence[source.FoundFile], stamps: Mapping[Path, Stamp], held: Mapping[str, str]
 ) -> tuple[list[source.FoundFile], list[source.FoundFile]]:
     """Files to open, and known ones to leave alone. Files of one name (a document and its e-invoice) go together."""
-    moved = {file.path.with_suffix("") for file in files if stamps[file.path].place not in held}
-    to_open = [file for file in files if file.path.with_suffix("") in moved]
-    closed = [file for file in files if file.path.with_suffix("") not in moved]
-    claims = {
-        (held[stamps[file.path].place], file.path.with_suffix("")) for file in closed if not _is_xml(file)
-    }
+    moved = {_stem(file) for file in files if stamps[file.path].place not in held}
+    to_open = [file for file in files if _stem(file) in moved]
+    closed = [file for file in files if _stem(file) not in moved]
+    claims = {(held[stamps[file.path].place], _stem(file)) for file in closed if not _is_xml(file)}
     # an e-invoice beside a document is that document, and counts once
-    alone = [
+    return to_open, [
         file
         for file in closed
-        if not (_is_xml(file) and (held[stamps[file.path].place], file.path.with_suffix("")) in claims)
+        if not (_is_xml(file) and (held[stamps[file.path].place], _stem(file)) in claims)
     ]
-    return to_open, alone
+
+
+def _stem(file: source.FoundFile) -> str:
+    return str(file.path).removesuffix(file.path.suffix)
 
 
 def _is_xml(file: source.FoundFile) -> bool:

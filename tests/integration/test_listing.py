@@ -1,0 +1,160 @@
+"""A folder looked through again: what looks as before stays closed, whatever changed is opened; and forecasts of runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from bench import INVOICE, LONG_AGO_S, Bench, ScriptedEngine, aged, bench, documents, picture, run
+from databases import execute
+from einvoice_builder import Invoice, cii
+from ocr_ops.model import Status
+from ocr_ops.pipeline.expectations import expect
+from ocr_ops.pipeline.journey import Order
+from ocr_ops.pipeline.listing import Look, look_through
+from ocr_ops.pipeline.planning import forecast, plan
+from ocr_ops.warehouse import Warehouse
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    """Two different receipts, one of them twice, and a file that is no document."""
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    picture(folder, "a.png")
+    shutil.copyfile(picture(folder, "b.png"), folder / "copy of b.png")
+    (folder / "torn.pdf").write_bytes(b"")
+    aged(*folder.iterdir())
+    return folder
+
+
+@pytest.fixture
+def shop(tmp_path: Path, database_url: str) -> Bench:
+    return bench(tmp_path, database_url, ScriptedEngine)
+
+
+def look(shop: Bench, folder: Path) -> Look:
+    with Warehouse(shop.settings.database_url) as warehouse:
+        return look_through(shop, folder, warehouse=warehouse, open_all=False)
+
+
+def opened(shop: Bench, folder: Path) -> set[str]:
+    return {journey.name for journey in look(shop, folder).opened}
+
+
+def test_what_was_loaded_stays_closed_the_next_time_and_is_counted(shop: Bench, inbox: Path):
+    assert opened(shop, inbox) == {"a.png", "b.png", "copy of b.png", "torn.pdf"}
+    run(shop, inbox)
+
+    again = look(shop, inbox)
+
+    assert again.opened == ()
+    assert again.found == 4
+    assert plan(shop, inbox, Order(), run_id="run 2", dag_id="d") == []
+
+
+def test_a_known_document_that_a_closed_file_holds_is_noted_as_seen(
+    shop: Bench, inbox: Path, database_url: str
+):
+    run(shop, inbox)
+
+    plan(shop, inbox, Order(), run_id="run 2", dag_id="d")
+
+    assert execute(database_url, "select count(*) from ingest.run_documents where run_id = 'run 2'") == [(4,)]
+
+
+def test_a_file_with_other_bytes_is_opened_even_when_size_and_date_were_put_back(shop: Bench, inbox: Path):
+    run(shop, inbox)
+    path = inbox / "a.png"
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    os.utime(path, (LONG_AGO_S, LONG_AGO_S))
+
+    assert opened(shop, inbox) == {"a.png"}
+
+
+def test_a_copy_of_a_document_whose_file_stays_closed_is_set_aside(
+    shop: Bench, inbox: Path, database_url: str
+):
+    run(shop, inbox)
+    shutil.copyfile(inbox / "a.png", inbox / "z.png")
+    aged(inbox / "z.png")
+
+    run(shop, inbox, "run 2")
+
+    row = documents(database_url)["z.png"]
+    assert row["status"] == Status.QUARANTINED
+    assert "the same bytes as a.png" in row["reasons"]
+
+
+def test_a_document_that_the_warehouse_lost_is_opened_again(shop: Bench, inbox: Path, database_url: str):
+    run(shop, inbox)
+    execute(database_url, "update ingest.listed set document_key = 'sha256:' || repeat('0', 64) where true")
+
+    assert len(opened(shop, inbox)) == 4
+
+
+def test_an_einvoice_beside_a_document_belongs_to_it_and_opens_it_when_it_changes(
+    tmp_path: Path, shop: Bench
+):
+    folder = tmp_path / "einvoices"
+    folder.mkdir()
+    shutil.copyfile(INVOICE, folder / "invoice.pdf")
+    (folder / "invoice.xml").write_bytes(cii(Invoice()))
+    aged(*folder.iterdir())
+    first = look(shop, folder)
+    assert {journey.name for journey in first.opened} == {"invoice.pdf"}
+    run(shop, folder)
+    assert look(shop, folder).found == 1
+    assert opened(shop, folder) == set()
+
+    (folder / "invoice.xml").write_bytes(cii(Invoice()) + b"\n")
+    aged(folder / "invoice.xml")
+
+    assert opened(shop, folder) == {"invoice.pdf"}
+
+
+def test_a_limit_takes_the_first_new_ones_and_the_next_run_the_next(shop: Bench, tmp_path: Path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for name in "abc":
+        picture(folder, f"{name}.png")
+
+    assert run(shop, folder, "run 1", limit=2) == [{"accepted": 2}]
+    assert run(shop, folder, "run 2", limit=2) == [{"accepted": 1}]
+    assert run(shop, folder, "run 3", limit=2) == []
+
+
+def test_a_forecast_counts_what_a_run_would_do_and_changes_nothing(
+    shop: Bench, inbox: Path, database_url: str
+):
+    runs = "select count(*) from ingest.runs"
+
+    unknown = expect(shop, inbox, Order())
+
+    assert (unknown.seconds, unknown.cost) == (None, Decimal(0))
+    assert "3 documents found" not in unknown.in_words()
+    assert execute(database_url, runs) == [(0,)]
+    first = forecast(shop, inbox, Order(batch_size=1))
+    assert (first.found, first.known, first.new, first.unreadable) == (4, 0, 2, 2)
+    assert (first.pages, first.batches) == (2, 4)
+
+    run(shop, inbox)
+    picture(inbox, "c.png")
+    later = expect(shop, inbox, Order())
+
+    assert (later.forecast.known, later.forecast.new) == (4, 1)
+    assert later.seconds is not None
+    assert "1 new, 4 known already" in later.in_words()
+
+
+def test_documents_of_a_source_carry_its_tenant(shop: Bench, inbox: Path, database_url: str):
+    run(shop, inbox, tenant="acme")
+
+    assert execute(database_url, "select distinct tenant from marts.documents") == [("acme",)]
