@@ -43,12 +43,13 @@ from ocr_client import MODEL, TOKENS, receipt, run_clients, servers
 from ocr_client import _free_port as free_port
 from ocr_client import _wait_for as wait_for
 
-from ocr_ops import raster
 from ocr_ops.audit import AuditStore
 from ocr_ops.audit.folder import Folder
-from ocr_ops.codec import digest_of, step_key, to_json, to_plain
-from ocr_ops.model import PageImage
+from ocr_ops.codec import digest_of, to_json
+from ocr_ops.engines.tiles import tiling_of
+from ocr_ops.model import PageImage, SourceDocument
 from ocr_ops.pipeline.journey import Opened, OpenedPage
+from ocr_ops.pipeline.opening import open_key
 from ocr_ops.pools import LLM_POOL, OCR_POOL, WAREHOUSE_POOL
 from ocr_ops.settings import Settings
 
@@ -85,7 +86,7 @@ class _Unhurried(Folder):
 def make_documents(folder: Path, audit: Path, first: int, count: int) -> None:
     """Receipts with bytes of their own, and for each what the open step would have left."""
     [(image, data)] = receipt()
-    limits = to_plain(Settings().limits)
+    limits = Settings().limits
     store = AuditStore(_Unhurried(audit))
     folder.mkdir(parents=True)
     for number in range(first, first + count):
@@ -95,7 +96,8 @@ def make_documents(folder: Path, audit: Path, first: int, count: int) -> None:
         os.utime(file, (LONG_AGO_S, LONG_AGO_S))
         digest = digest_of(picture)
         page = PageImage(1, digest, image.media_type, image.size)
-        key = step_key("open", source=digest, beside=[], version=raster.VERSION, limits=limits)
+        found = SourceDocument(file.as_uri(), file.name, digest, image.media_type, len(picture))
+        key = open_key(limits, tiling_of(MODEL), found)
         store.put(picture)
         store.remember(key, store.put(to_json(Opened((OpenedPage(page),)))))
 

@@ -34,10 +34,7 @@ async def open_document(shop: Workshop, tiling: Tiling | None, journey: Journey)
     without one holds both results, and documents read by one engine are not opened again for the other's sake.
     """
     found = _source(journey)
-    limits = to_plain(shop.settings.limits)
-    beside = [one.digest for one in found.beside]
-    tiles = {"tiling": to_plain(tiling)} if tiling else {}
-    key = step_key("open", source=found.digest, beside=beside, version=raster.VERSION, limits=limits, **tiles)
+    key = open_key(shop.settings.limits, tiling, found)
     digest = shop.store.find(key)
     if digest is None:
         # decoding keeps a core busy: in a thread, so that pages of other documents are read meanwhile
@@ -48,6 +45,14 @@ async def open_document(shop: Workshop, tiling: Tiling | None, journey: Journey)
             reason = Problem(Stage.OPEN, ProblemKind(problem.kind), problem.detail)
             return replace(journey, source=None).quarantined(reason)
     return journey.did("open", key, (found.digest,), digest)
+
+
+def open_key(limits: Limits, tiling: Tiling | None, found: SourceDocument) -> Digest:
+    """What decides how a document is opened."""
+    beside = [one.digest for one in found.beside]
+    tiles = {"tiling": to_plain(tiling)} if tiling else {}
+    plain = to_plain(limits)
+    return step_key("open", source=found.digest, beside=beside, version=raster.VERSION, limits=plain, **tiles)
 
 
 class OtherBytes(UnreadableDocument):
