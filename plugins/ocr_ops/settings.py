@@ -110,7 +110,7 @@ class Settings:
     max_page_pixels: int = Limits.max_page_pixels
     """Most pixels of one page picture before scaling."""
     dpi: int = Limits.dpi
-    """Resolution at which PDF pages are rendered."""
+    """Resolution at which PDF pages are rendered; for OCR servers they are drawn to fill the model's tiles."""
 
     @property
     def limits(self) -> Limits:

@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 
 from bench import INVOICE, ScriptedEngine, aged, bench, picture
-from ocr_ops.pipeline import batches
-from ocr_ops.pipeline.journey import Journey, Order
+from ocr_ops.codec import step_key
+from ocr_ops.engines.tiles import DEEPSEEK_OCR, Tiling
+from ocr_ops.model import SourceDocument
+from ocr_ops.pipeline import batches, opening
+from ocr_ops.pipeline.journey import Journey, Opened, Order
 from ocr_ops.pipeline.listing import list_documents
+from ocr_ops.pipeline.workshop import Workshop
 
 SWITCHES = ("ocr_denoise", "ocr_contrast", "ocr_binarise", "ocr_perspective")
 
@@ -77,3 +81,32 @@ def test_one_store_serves_an_engine_with_tiles_and_one_without(inbox: Path) -> N
     assert [one["invoice.pdf"].result("open") for one in again] == opened[:2]
     # a picture is no PDF page: it is shown as it came, whoever reads it, and this engine reads it once
     assert len(engine.pages) == 1
+
+
+def test_a_document_opened_by_itself_is_drawn_for_the_same_tiles(
+    inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone_with: list[Tiling | None] = []
+
+    def noted(shop: Workshop, tiling: Tiling | None, found: SourceDocument) -> Opened:
+        alone_with.append(tiling)
+        return by_itself(shop, tiling, found)
+
+    by_itself = opening._opened_alone
+    monkeypatch.setattr(opening, "_opened_alone", noted)
+    servers = {
+        "ocr_engine": "vllm",
+        "ocr_urls": "http://127.0.0.1:9/v1",
+        "ocr_model": "deepseek-ai/DeepSeek-OCR",
+    }
+    usual = read(inbox, ScriptedEngine(), **servers)["invoice.pdf"]
+    opened = next(step for step in usual.steps if step.step == "open")
+    # in another store an earlier run began to open the document and never came back
+    other = {"audit_uri": f"file://{tmp_path / 'other'}"}
+    shop = bench(tmp_path, **servers, **other)
+    shop.store.remember(step_key("open begun", of=opened.key), shop.store.put(INVOICE.read_bytes()))
+
+    alone = read(inbox, ScriptedEngine(), **servers, **other)["invoice.pdf"]
+
+    assert alone_with == [DEEPSEEK_OCR]
+    assert alone.result("open") == opened.output
