@@ -297,3 +297,46 @@ def test_net_and_tax_that_do_not_make_the_total_are_not_proposed_together() -> N
 
     assert found["/total"] == "25.00"
     assert not {"/subtotal", "/tax_total"} <= found.keys()
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("CONTOH STATIONERY SHOP", "CONTOH STATIONERY SHOP"),
+        ("Contoh Marketing 5dn Bhd", "Contoh Marketing SDN BHD"),
+        ("CONTOH BAKERIES (KLI SDN BHD", "CONTOH BAKERIES (KL) SDN BHD"),
+        ("CONTOH 1DEA SDN BHD", "CONTOH IDEA SDN BHD"),
+        ("1UTAMA CONTOH SDN BHD", "1UTAMA CONTOH SDN BHD"),
+    ],
+)
+def test_merchant_name_is_written_as_it_was_meant(line: str, name: str) -> None:
+    assert read(((200, 40, line), (200, 80, "NO 3, JALAN SATU, 43000 KAJANG")))["/merchant_name"] == name
+
+
+@pytest.mark.parametrize(
+    ("lines", "address"),
+    [
+        (("Muster Markt GmbH", "Lindenweg 59", "9999 Beispielikon"), "Lindenweg 59, 9999 Beispielikon"),
+        (("Muestra S.L.", "Calle Nueva 16", "99002 Villamuestra", "CIF: ESB08947111", "Nº ticket: 009627"), "Calle Nueva 16, 99002 Villamuestra"),
+        (("CONTOH SDN BHD", "1.ot 3, J1n Satu, Taman Melur", "4300O KAJANG, SELANGOR"), "Lot 3, Jln Satu, Taman Melur, 43000 KAJANG, SELANGOR"),
+        (("TQ FOR SHOPPING", "UNIT 105, JALAN SATU", "43000 KAJANG, SELANGOR", "CONTOH RETAIL SB(306295-X)"), "UNIT 105, JALAN SATU, 43000 KAJANG, SELANGOR"),
+    ],
+)  # fmt: skip
+def test_address_is_whole_and_nothing_else(lines: tuple[str, ...], address: str) -> None:
+    found = read(tuple((200, 40 + 30 * n, text) for n, text in enumerate(lines)))
+
+    assert found["/merchant_address"] == address
+
+
+def test_name_printed_in_pieces_names_all_of_their_blocks() -> None:
+    shop = (
+        (100, 40, "CONTOH"),
+        (200, 40, "MAJU"),
+        (270, 40, "SDN"),
+        (330, 40, "BHD"),
+        (100, 80, "NO 3, JALAN SATU, KAJANG"),
+    )
+    candidate = read_layout((page(shop),), RECEIPT)
+
+    (name,) = [reading for reading in candidate.readings if reading.path == "/merchant_name"]
+    assert name.blocks == ("p001.b001", "p001.b002", "p001.b003", "p001.b004")

@@ -85,6 +85,7 @@ ROAD = re.compile(
 )
 POSTCODE = re.compile(
     r"(?<![\d-])(?:[A-Z]{1,2}-? ?)?\d{5}(?![\d-])(?!\.\d)|\b[A-Z]{1,2}\d[\dA-Z]? ?\d[A-Z]{2}\b|\b\d{4} ?[A-Z]{2}\b|\b\d{6}\b"
+    r"|^\W*(?:[A-Z]{1,2}-)?\d{4} [A-ZÄÖÜ][a-zäöüß]{3,}"
 )
 REGION = re.compile(
     r"(?<![a-z])(?:selangor|johor|bahru|kuala ?lumpur|wilayah|persekutuan|pulau|penang|pinang|perak|pahang|melaka|kedah|kelantan|terengganu|sabah|sarawak|negeri|sembilan|darul|ehsan|takzim|petaling|jaya|shah|alam|puchong|klang|"
@@ -145,7 +146,7 @@ WEB = re.compile(
     re.IGNORECASE,
 )
 TAX_LINE = re.compile(
-    r"(?<![a-z])(?:gst|6st|g5t|sst|vat|tax|ust|mwst|steuer\w*|tva|siret|btw|iva|tin|gstin|ust-?id\w*)(?![a-z]).{0,24}(?:\d{6}|reg|no|id|nr)|co[ .\-]*reg|reg(?:istration)?\.? ?no|roc|company ?(?:no|reg)|hrb|handelsreg|licen[cs]e|rcs",
+    r"(?<![a-z])(?:gst|6st|g5t|sst|vat|tax|ust|mwst|steuer\w*|tva|siret|btw|iva|p\.? ?iva|cif|nif|kvk|uid|tin|gstin|ust-?id\w*)(?![a-z]).{0,24}(?:\d{6}|reg|no|id|nr)|co[ .\-]*reg|reg(?:istration)?\.? ?no|roc|company ?(?:no|reg)|hrb|handelsreg|licen[cs]e|rcs",
     re.IGNORECASE,
 )
 REG_NUMBER = re.compile(
@@ -167,12 +168,12 @@ TITLE = re.compile(
     re.IGNORECASE,
 )
 SLOGAN = re.compile(
-    r"(?<![a-z])(?:thank|welcome|visit|please|goods sold|return|exchange|refund|your |our |we |öffnungszeit|vielen dank|willkommen|uhr|besuch|einkauf|glück|for |open daily|business hour|follow|like us|owned by$|managed by|formerly|known as|keep this|feedback|promo|price|served|cashier|user|operator|member|station|trust|quality)",
+    r"(?<![a-z])(?:thank|welcome|visit|please|goods sold|return|exchange|refund|your |our |we |öffnungszeit|vielen dank|willkommen|uhr|besuch|einkauf|glück|for |open daily|business hour|follow|like us|owned by$|managed by|formerly|known as|keep this|feedback|promo|price|served|cashier|user|operator|member|station(?!er)|trust|quality)",
     re.IGNORECASE,
 )
 META_LINE = re.compile(
     r"(?<![a-z])(?:invoice no|inv no|inv\.? ?#|receipt ?(?:no|#)|bill ?(?:no|#)|doc(?:ument)? ?no|date|datum|time|cashier|counter|cash ?sale|table|order ?(?:no|#)|slip|trans|salesperson|ref|customer|cust|a/c|attn|bill to|deliver|ship to|station|pos|pax|"
-    r"page|sales ?person|operator|member|gst id|terminal|till|staff|server|term|queue|kasse|bon|clerk|machine)(?![a-z])|^(?:to|m/s)\s*[:.]",
+    r"page|sales ?person|operator|member|gst id|terminal|till|staff|server|term|queue|kasse|bon|bon-?n(?:umme)?r|ticket|scontrino|clerk|machine)(?![a-z])|^(?:to|m/s)\s*[:.]",
     re.IGNORECASE,
 )
 

@@ -39,6 +39,7 @@ class Line:
     cell: Cell
     kind: str
     order: int
+    blocks: tuple[str, ...]
 
     @property
     def text(self) -> str:
@@ -50,7 +51,7 @@ def read_merchant(pages: Sequence[Page]) -> tuple[Found | None, Found | None]:
     """Name and address of the merchant, each None where nothing looks like one."""
     lines = head_lines(pages[0]) if pages else ()
     name_at, name = _name(lines, pages)
-    return name, _address(lines, name_at)
+    return name, _address(lines, name_at) or _address(lines, 0)
 
 
 def head_lines(page: Page) -> tuple[Line, ...]:
@@ -59,7 +60,8 @@ def head_lines(page: Page) -> tuple[Line, ...]:
     for row in page.rows[:_HEAD_ROWS]:
         for cell in runs(row, 1.6 * page.line):
             if letters(cell.text) + digits(cell.text) >= 2:
-                lines.append(Line(cell, line_kind(cell.text), len(lines)))
+                blocks = tuple(c.block for c in row.cells if cell.x1 <= c.x1 and c.x2 <= cell.x2)
+                lines.append(Line(cell, line_kind(cell.text), len(lines), blocks))
         priced = any(a.looks_like_money for a in find_amounts(row.text)) and address_score(row.text) < 2
         if priced and len(lines) > 3 and row.y1 > page.height * 0.12:
             break
@@ -138,7 +140,7 @@ def _name(lines: Sequence[Line], pages: Sequence[Page]) -> tuple[int, Found | No
     place = best[1]
     text, used = _joined_name(lines, place)
     name = clean_name(text)
-    found = Found(name, tuple(dict.fromkeys(lines[n].cell.block for n in used)), min(best[0] / 8, 1.0))
+    found = Found(name, _blocks([lines[n] for n in used]), min(best[0] / 8, 1.0))
     weak = (
         lines[place].kind != "name"
         and (line_score := lines[place].cell.score) is not None
@@ -146,6 +148,10 @@ def _name(lines: Sequence[Line], pages: Sequence[Page]) -> tuple[int, Found | No
     )
     other = _company_elsewhere(pages) if weak else None
     return used[-1] + 1, other or (found if letters(name) >= 2 else None)
+
+
+def _blocks(lines: Sequence[Line]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(block for line in lines for block in line.blocks))
 
 
 def _name_score(line: Line, lines: Sequence[Line], place: int, first_address: int, usual: float) -> float:
@@ -238,10 +244,16 @@ def clean_name(text: str) -> str:
     else:
         text = re.sub(r"\s*[(\[{]\s*[A-Z]{0,3}\d[\w\- /]*[)\]}]?.*$", "", text, flags=re.IGNORECASE)
         text = re.sub(r"\s+[A-Z]{0,2}\d{5,}\s?-?\s?[A-Z]?\s*$", "", text)
+    text = _ONE_FOR_I.sub("I", text if ")" in text else _OPEN_BRACKET.sub(r"\1)", text))
     return respelled(text.strip(" -–:;,*=_~|#<"), lexicon.TRADE_WORDS)
 
 
-_SDN_BHD = re.compile(r"\bS[DOBE]N\.? ?[BD3]H[DO]\b", re.IGNORECASE)
+_ONE_FOR_I = re.compile(r"(?<![\w])1(?=[BCDFGHJ-NP-TV-Z][A-Z]{2,}(?![\w]))")
+_OPEN_BRACKET = re.compile(r"(\([A-Z]{1,3})[I1lJ](?= )")
+"""A closing bracket that was read as a letter: "(KLI SDN BHD"."""
+
+
+_SDN_BHD = re.compile(r"\b[S5][DOBE]N\.? ?[BD3]H[DO]\b", re.IGNORECASE)
 
 
 def _tail(text: str) -> str:
@@ -284,7 +296,7 @@ def _address(lines: Sequence[Line], start: int) -> Found | None:
     strength = sum(address_score(line.text) for line in picked)
     if strength < 2.0:
         return None
-    return Found(text, tuple(dict.fromkeys(line.cell.block for line in picked)), min(strength / 8, 1.0))
+    return Found(text, _blocks(picked), min(strength / 8, 1.0))
 
 
 def clean_address(text: str) -> str:
@@ -293,7 +305,13 @@ def clean_address(text: str) -> str:
     phone = re.search(r"\b(?:tel|phone|hp|fax)\b\s*[:.]?\s*[+\d]", text, re.IGNORECASE)
     if phone:
         text = text[: phone.start()]
+    text = _LOT.sub("Lot", _ONE_FOR_L.sub("l", _O_FOR_NOUGHT.sub("0", text)))
     return respelled(text.strip(" ,;:-*=_~|"), lexicon.PLACE_WORDS)
+
+
+_ONE_FOR_L = re.compile(r"(?<=\b[A-Za-z])1(?=[a-z]+\b)")
+_O_FOR_NOUGHT = re.compile(r"(?<=\b\d{4})[Oo](?!\w)|(?<=\b\d{3})[Oo](?=\d\b)")
+_LOT = re.compile(r"^(?:[1lI]\.?ot|L[o0][ti1])(?= \d)")
 
 
 def respelled(text: str, known: tuple[str, ...]) -> str:
