@@ -5,7 +5,22 @@ from __future__ import annotations
 OCR_POOL, LLM_POOL, WAREHOUSE_POOL = "ocr_ops_ocr", "ocr_ops_llm", "ocr_ops_warehouse"
 
 POOLS: dict[str, tuple[int, str]] = {
-    OCR_POOL: (1, "Tasks that read pages at once: one a GPU server, one on a laptop"),
+    OCR_POOL: (1, "Tasks that read pages at once: one where a page uses all cores"),
     LLM_POOL: (2, "Tasks that extract fields at once"),
     WAREHOUSE_POOL: (4, "Tasks that load Postgres at once"),
 }
+
+READERS = 5
+"""Read tasks at once over OCR servers: while one starts and one waits for its last pages, the others fill their places."""
+
+
+def pools_for(*, ocr_servers: bool) -> dict[str, tuple[int, str]]:
+    """The pools of a machine; where pages go to servers, several tasks read at once."""
+    if not ocr_servers:
+        return POOLS
+    return POOLS | {
+        OCR_POOL: (
+            READERS,
+            "Tasks that read pages at once; each has OCR_OPS_OCR_IN_FLIGHT requests to each server",
+        )
+    }

@@ -9,7 +9,8 @@ from pathlib import Path
 from ocr_ops import warehouse
 from ocr_ops.local import services
 from ocr_ops.local.machine import METADATA, Machine
-from ocr_ops.pools import POOLS
+from ocr_ops.pools import pools_for
+from ocr_ops.settings import OcrEngine
 
 
 def prepare(machine: Machine) -> None:
@@ -21,7 +22,7 @@ def prepare(machine: Machine) -> None:
     warehouse.migrate(settings.database_url)
     home = machine.airflow
     home.ensure_migrated()
-    home.ensure_pools(POOLS)
+    home.ensure_pools(pools_for(ocr_servers=settings.ocr_engine is OcrEngine.VLLM))
 
 
 def airflow_environment(machine: Machine, *folders: Path) -> dict[str, str]:
