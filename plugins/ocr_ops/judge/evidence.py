@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 from rapidfuzz import fuzz
 
 from ocr_ops.grammar.currency import currency_of, guess_currency
 from ocr_ops.grammar.dates import DateOrder, date_order, find_dates, find_times
-from ocr_ops.grammar.numbers import Amount, DecimalMark, decimal_mark, find_amounts, find_measured
+from ocr_ops.grammar.numbers import DecimalMark, decimal_mark, find_amounts, find_measured
 from ocr_ops.grammar.words import fold
 from ocr_ops.model import Evidence, Kind, Match, ReadPage
 from ocr_ops.segments import Segment, segments_of
@@ -106,10 +107,14 @@ def _number_shown(mark: DecimalMark, value: str, *, measured: bool) -> Callable[
     except InvalidOperation:
         return lambda text: None
 
-    def numbers(text: str) -> tuple[Amount, ...]:
-        return (*find_amounts(text, mark), *(find_measured(text) if measured else ()))
+    return lambda text: _if(wanted in _numbers_in(text, mark, measured), value in text)
 
-    return lambda text: _if(any(a.value == wanted for a in numbers(text)), value in text)
+
+@lru_cache(maxsize=8192)
+def _numbers_in(text: str, mark: DecimalMark, measured: bool) -> frozenset[Decimal]:
+    """Every number a text shows; asked again for each value of a record."""
+    found = (*find_amounts(text, mark), *(find_measured(text) if measured else ()))
+    return frozenset(amount.value for amount in found)
 
 
 def _if(shown: bool, exactly: bool) -> Match | None:
