@@ -91,6 +91,8 @@ def _header(page: Page, place: int, columns: Columns) -> _Header | None:
     if len(row.cells) < 3 or _has_money(row):
         return None
     cells = [part for cell in row.cells for part in _split(cell, columns)]
+    if not any(_certain_names(cell.text, columns) for cell in cells):
+        return None
     offers = [
         (score, n, path)
         for n, cell in enumerate(cells)
