@@ -404,7 +404,9 @@ def workshop() -> Workshop:
     """Everything the steps need, from the environment and Airflow's connections."""
     from ocr_ops.pipeline.workshop import Workshop
 
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for every request would bury those of documents
+    logging.getLogger("httpx2").setLevel(
+        logging.WARNING
+    )  # a line for every request would bury those of documents
     return Workshop.from_settings(airflow_settings(os.environ), progress_report(os.environ))
 
 
