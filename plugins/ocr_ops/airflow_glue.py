@@ -73,8 +73,13 @@ def tell_late(context: Any = None, **_: Any) -> None:
     Alert("is late").notify(context or {})
 
 
-def late_after(time: timedelta) -> DeadlineAlert:
-    """Alert when a run has not ended so long after it was queued; the run goes on."""
+def late_after(time: timedelta) -> DeadlineAlert | None:
+    """Alert when a run has not ended so long after it was queued; the run goes on. None where `OCR_OPS_ALERTS` names nobody.
+
+    `airflow dags test` of Airflow 3.3.2 fails on a DAG with a deadline, so there is none where nobody would hear of it.
+    """
+    if not os.environ.get("OCR_OPS_ALERTS"):
+        return None
     return DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, time, SyncCallback(tell_late))
 
 

@@ -38,9 +38,11 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The DAGs of the sources file in the documentation."""
+    """The DAGs of the sources file in the documentation, with somebody to tell."""
     example = PROJECT / "docs" / "sources.example.yaml"
-    return parse(tmp_path_factory.mktemp("airflow"), OCR_OPS_SOURCES=str(example))
+    return parse(
+        tmp_path_factory.mktemp("airflow"), OCR_OPS_SOURCES=str(example), OCR_OPS_ALERTS="ops@example.org"
+    )
 
 
 def test_every_dag_file_parses(bag: dict[str, Any]):
@@ -48,8 +50,12 @@ def test_every_dag_file_parses(bag: dict[str, Any]):
     assert set(bag["dags"]) == {path.stem for path in (PROJECT / "dags").glob("*.py")}
 
 
-def test_every_dag_alerts_when_it_fails_and_when_it_is_late(bag: dict[str, Any]):
-    assert [name for name, dag in bag["dags"].items() if not dag["alerts"]] == []
+def test_every_dag_alerts_when_it_fails_and_where_somebody_is_named_when_it_is_late(
+    bag: dict[str, Any], several: dict[str, Any]
+):
+    assert [name for name, dag in bag["dags"].items() if not dag["tells_failure"]] == []
+    assert [name for name, dag in several["dags"].items() if not dag["tells_delay"]] == []
+    assert [name for name, dag in bag["dags"].items() if dag["tells_delay"]] == []
 
 
 def test_the_plugin_folder_is_scanned_without_errors(bag: dict[str, Any]):
