@@ -125,12 +125,9 @@ class BedrockPeer:
             connect_timeout=10,
             retries={"total_max_attempts": 1, "mode": "standard"},
         )
-        return boto3.client(
-            "bedrock-runtime",
-            region_name=self._region or None,
-            endpoint_url=self._endpoint_url or None,
-            config=config,
-        )
+        # a session of its own: the default one keeps whatever credentials it found first
+        session = boto3.Session(region_name=self._region or None)
+        return session.client("bedrock-runtime", endpoint_url=self._endpoint_url or None, config=config)
 
 
 class BedrockConversation:
