@@ -1,0 +1,144 @@
+"""What the DAGs do that look after documents already there: process again, review, sample, prove, retain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ocr_ops.airflow_glue.batches import batches_found
+from ocr_ops.airflow_glue.connections import folder_of, log, workshop
+
+_FINDINGS = 20
+"""Findings of a proof that a task's log shows."""
+
+
+def plan_again(params: Mapping[str, Any], dag_run: Any, ti: Any) -> list[int]:
+    """Plan the batches of documents to process again; a run that the schedule started has none."""
+    from ocr_ops.pipeline.reprocessing import choice_from, plan_again
+
+    kind = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+    if kind == "scheduled":
+        log.info("started by the schedule, which is there for backfills: nothing to do")
+        return []
+    interval = None
+    if kind.startswith("backfill"):
+        interval = (dag_run.data_interval_start, dag_run.data_interval_end)
+    shop = workshop()
+    planned = plan_again(
+        shop, choice_from(params, interval), params, run_id=dag_run.run_id, dag_id="reprocess_documents"
+    )
+    log.info(
+        "%d documents; %d left out, since what they need is not kept", planned.documents, planned.left_out
+    )
+    return batches_found(shop, planned.batches, ti)
+
+
+def tell_differences(run_id: str, ti: Any) -> str:
+    """What a run proposes, in Markdown; the number of documents is the XCom `proposed`."""
+    from ocr_ops.pipeline.reprocessing import report
+
+    told = report(workshop(), run_id=run_id)
+    ti.xcom_push(key="proposed", value=told.proposed)
+    log.info(
+        "%d documents would change; the differences are %s in the audit store", told.proposed, told.table
+    )
+    return told.words
+
+
+def settle_proposals(params: Mapping[str, Any], run_id: str, answer: Mapping[str, Any] | None) -> str:
+    """Promote or discard what a run proposed, as a person or the form said."""
+    from ocr_ops.pipeline.reprocessing import decide
+
+    chosen = answer["chosen_options"][0] if answer else params["decision"]
+    if chosen == "Leave waiting":
+        return "the proposals wait in marts.proposed_changes"
+    what, by = chosen.lower(), person_of(answer) if answer else "reprocess_documents"
+    number = decide(workshop(), run_id=run_id, what=what, by=by, reason=params["reason"])
+    return f"{number} documents: {what}"
+
+
+def retain(policy: str, run_id: str, *, dry_run: bool) -> str:
+    """Carry out the retention policy, or only say what it asks for."""
+    from ocr_ops.pipeline import retention, retention_policy
+
+    shop, path = workshop(), folder_of(policy) if policy else retention_policy.FILE
+    url = shop.settings.database_url
+    planned = retention.plan(shop.store, url, path.read_bytes(), now=datetime.now(UTC))
+    if not dry_run:
+        retention.carry_out(shop.store, url, planned, by=f"enforce_retention {run_id}")
+    size = f"{planned.digests + len(planned.left_over)} objects, {planned.size_bytes / 1e6:.1f} MB"
+    held = "".join(f"; {count} kept by {name}" for name, count in planned.held.items())
+    return f"{size}: {'would be removed' if dry_run else 'removed'}{held}"
+
+
+def prove_audit(sample: int | None) -> str:
+    """Prove the audit store and its chain; TerminalError, and so an alert, when anything is broken."""
+    from ocr_ops.errors import AuditBroken
+    from ocr_ops.pipeline.proof import prove
+
+    shop = workshop()
+    proof = prove(shop.store, shop.settings.database_url, sample=sample)
+    for one in proof.broken[:_FINDINGS]:
+        log.error("%s %s: %s", one.kind, one.path, one.detail)
+    words = f"{proof.rows} rows of the chain, {proof.links} links, {proof.objects} objects read: {len(proof.broken)} broken"
+    if not proof.ok:
+        raise AuditBroken(words)
+    return words
+
+
+def plan_quality_sample(params: Mapping[str, Any], dag_run: Any, ti: Any) -> list[int]:
+    """Plan the batches of a sample of what was accepted in the run's interval."""
+    from ocr_ops.pipeline.quality import plan_sample
+    from ocr_ops.settings import OcrEngine
+
+    end = dag_run.data_interval_end or dag_run.run_after
+    start = dag_run.data_interval_start or end
+    if start == end:  # triggered by hand
+        start = end - timedelta(days=params["days"])
+    shop = workshop()
+    engine = OcrEngine(params["second_engine"])
+    batches = plan_sample(
+        shop, size=params["size"], since=start, until=end, engine=engine, run_id=dag_run.run_id
+    )
+    return batches_found(shop, batches, ti)
+
+
+def judge_quality(counts: Any, run_id: str) -> str:
+    """Say how many of the sample differ; TerminalError, and so an alert, when that is more than chance explains."""
+    from ocr_ops.errors import TerminalError
+    from ocr_ops.pipeline.quality import control
+
+    judged = control(workshop(), (counts,) if isinstance(counts, Mapping) else list(counts), run_id=run_id)
+    log.info("%s", judged.in_words())
+    if judged.broken:
+        raise TerminalError(judged.in_words())
+    return judged.in_words()
+
+
+def documents_to_ask_about(params: Mapping[str, Any]) -> list[str]:
+    """The documents that have waited longest for a person."""
+    from ocr_ops.pipeline.reviewing import waiting
+
+    return waiting(workshop(), limit=params["limit"], doc_type=params["doc_type"])
+
+
+def question_about(document: str) -> tuple[str, str]:
+    """Headline and body of the question about a document."""
+    from ocr_ops.pipeline.reviewing import question
+
+    return question(workshop(), document)
+
+
+def settle_document(document: str, answer: Mapping[str, Any], run_id: str) -> str:
+    """Write what a person decided about a document."""
+    from ocr_ops.pipeline.reviewing import settle
+
+    chosen = answer["chosen_options"][0]
+    return settle(workshop(), document, answer=chosen, by=person_of(answer), run_id=run_id)
+
+
+def person_of(answer: Mapping[str, Any]) -> str:
+    """Who answered a question, as Airflow knows them."""
+    user = answer.get("responded_by_user") or {}
+    return str(user.get("name") or user.get("id") or "nobody (the time to answer ran out)")
