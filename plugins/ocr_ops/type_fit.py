@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ocr_ops.model import GRID_MAX, GridBox, PixelSize
 from ocr_ops.segments import Segment
@@ -19,7 +20,7 @@ _LINE = 1.2
 
 def ems(text: str) -> float:
     """How wide a text is in common sans-serif type, in ems."""
-    return sum(_em(char) for char in text)
+    return sum(map(_em, text))
 
 
 def wraps(lines: Sequence[Segment], size: PixelSize) -> bool:
@@ -34,7 +35,9 @@ def wraps(lines: Sequence[Segment], size: PixelSize) -> bool:
 
 def _too_long(text: str, width: float, height: float) -> bool:
     """A single line runs along the box's longer side, in type as large as the shorter one."""
-    return min(width, height) * TYPE * ems(text) > 1.8 * max(width, height)
+    type_size, room = min(width, height) * TYPE, 1.8 * max(width, height)
+    # no character is wider than an em: most lines need no measuring
+    return type_size * len(text) > room and type_size * ems(text) > room
 
 
 def fitted(widths: Sequence[float], box: GridBox, size: PixelSize, share: float = 1.0) -> float:
@@ -49,6 +52,7 @@ def fitted(widths: Sequence[float], box: GridBox, size: PixelSize, share: float 
     return small
 
 
+@lru_cache(maxsize=4096)
 def _em(char: str) -> float:
     if char in " .,:;!|'ijlIft()[]/-":
         return 0.3

@@ -184,7 +184,7 @@ def test_audit_show_tells_where_every_value_stands_and_exports_files(
     assert (fields["/grand_total"]["value"], fields["/grand_total"]["page"]) == ("4.11", 1)
     assert {"source", "html", "record", "manifest"} <= {row["role"] for row in story["links"]}
     assert "/grand_total" in printed and "4.11" in printed
-    assert {"document.html", "source.pdf", "page-1-overlay.png"} <= {
+    assert {"document.html", "source.pdf", "page-1-overlay.jpg"} <= {
         path.name for path in (tmp_path / "out").iterdir()
     }
     assert "marts.documents" in unknown

@@ -59,7 +59,7 @@ def test_a_picture_is_read_aloud_and_everything_lies_beside_it(monkeypatch: Any,
         "document.html",
         "document.md",
         "page-1-figure-1.png",
-        "page-1-overlay.png",
+        "page-1-overlay.jpg",
         "page-1-reply-1.json",
         "page-1-upright.png",
     ]
@@ -78,7 +78,7 @@ def test_words_that_are_looked_for_are_marked_and_told(monkeypatch: Any, tmp_pat
 
     assert asked(server) == ["Locate <|ref|>Invoice No<|/ref|> in the image."]
     assert "found on page 1 at pixels 60,160 to 180,208" in result.output
-    with Image.open(tmp_path / "out" / "page-1-overlay.png") as overlay:
+    with Image.open(tmp_path / "out" / "page-1-overlay.jpg") as overlay:
         assert overlay.size == (600, 800)
 
 

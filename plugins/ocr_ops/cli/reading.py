@@ -187,7 +187,7 @@ def _write(name: str, pages: list[ReadPage], table: _Table, folder: Path) -> Non
     for number, box in table.hits:
         ERR.print(f"found on page {number} at pixels {box}", markup=False, highlight=False)
     ERR.print(
-        f"written: {folder}/document.html, document.md, page-*-overlay.png and the raw replies", markup=False
+        f"written: {folder}/document.html, document.md, page-*-overlay.jpg and the raw replies", markup=False
     )
 
 
@@ -272,7 +272,7 @@ class _Table:
         (self.folder / picture_name(number, page.image.media_type)).write_bytes(picture)
         marks = self._marks(page)
         overlaid = overlay.draw_overlay(picture, page.blocks, marks)
-        (self.folder / f"page-{number}-overlay.png").write_bytes(overlaid)
+        (self.folder / f"page-{number}-overlay.jpg").write_bytes(overlaid)
         self._cut_figures(page, picture)
         if self.speaker and self.says_pages:
             self.speaker.hear(number, "")

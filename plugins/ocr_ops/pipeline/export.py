@@ -20,7 +20,7 @@ _SUFFIXES = (
 
 
 def export_files(store: AuditStore, artifacts: Mapping[str, str], folder: Path) -> list[Path]:
-    """Write every artefact under a name made of its role ("page/1/overlay" -> page-1-overlay.png); returns the paths.
+    """Write every artefact under a name made of its role ("page/1/overlay" -> page-1-overlay.jpg); returns the paths.
 
     `html` becomes document.html, and the pictures it refers to lie beside it under the names it uses.
     """

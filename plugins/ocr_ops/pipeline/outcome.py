@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 
 from ocr_ops import grounding, html_page, overlay, picture_hash, raster
 from ocr_ops.audit import Manifest
@@ -59,7 +60,7 @@ def _outcome(shop: Workshop, journey: Journey) -> Outcome:
 def _versions(record: Record | None) -> dict[str, str]:
     """Which version of what made the outcome; engines and models are named in each raw reply."""
     ours = {
-        "ocr-ops": importlib.metadata.version("ocr-ops"),
+        "ocr-ops": _our_version(),
         "raster": raster.VERSION,
         "grounding": grounding.VERSION,
         "html": html_page.VERSION,
@@ -70,6 +71,11 @@ def _versions(record: Record | None) -> dict[str, str]:
         return ours
     readers = {name: version for name, _, version in (one.partition("/") for one in record.readers)}
     return ours | readers | {"schema": f"{record.doc_type}/{record.schema_version}"}
+
+
+@cache
+def _our_version() -> str:
+    return importlib.metadata.version("ocr-ops")
 
 
 def status_of(journey: Journey, record: Record | None) -> Status:
