@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 from fake_model_server import FakeModelServer, reply
@@ -48,11 +49,19 @@ def corrected(answer: dict[str, Any]) -> Record:
 def test_geometry_and_units_pair_slipped_labels_with_their_values() -> None:
     record = judge(TAXI, (read_layout(PAGES, TAXI),), PAGES)
 
-    # the reading beside the boarding time has no label: only sense finds it
-    assert record.values == {name: value for name, value in RECORD.items() if name != "boarding_mileage"}
+    assert record.values == RECORD
 
 
-def test_a_language_model_completes_the_record_and_every_value_points_at_the_page() -> None:
+def test_a_meter_that_prints_no_reading_beside_the_time_gives_none() -> None:
+    blocks = tuple(replace(block, text=block.text.replace("**0907** ", "")) for block in PAGES[0].blocks)
+    pages = (replace(PAGES[0], blocks=blocks),)
+
+    values = judge(TAXI, (read_layout(pages, TAXI),), pages).values
+
+    assert values == {name: value for name, value in RECORD.items() if name != "boarding_mileage"}
+
+
+def test_a_language_model_confirms_the_record_and_every_value_points_at_the_page() -> None:
     record = corrected({**RECORD, "date": "23-05-17", "boarding_mileage": "0907"})
 
     assert {**record.values, "date": "2023-05-17"} == RECORD

@@ -26,6 +26,7 @@ LONGEST_TEXT = 2000
 _KEPT_KEYWORDS = ("type", "description", "enum", "items", "properties")
 _NOT_THERE = frozenset({"", "null", "none", "n/a", "na", "nil", "-", "--", "unknown", "not printed"})
 _PLAIN_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,6})?")
+_NOUGHTS_AHEAD = re.compile(r"(?<![\d.])0+(?=\d)")
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ISO_TIME = re.compile(r"\d{2}:\d{2}(:\d{2})?")
 _CODE = re.compile(r"[A-Z]{3}")
@@ -276,7 +277,7 @@ def _in_schema_form(text: str, kind: Kind) -> str:
 
 def _number(text: str) -> str:
     if _PLAIN_NUMBER.fullmatch(text):
-        return text
+        return _NOUGHTS_AHEAD.sub("", text)
     number = parse_number(text)
     return text if number is None else format(number, "f")
 

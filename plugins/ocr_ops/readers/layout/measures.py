@@ -3,6 +3,7 @@
 In: laid-out pages, the schema's fields of those kinds outside tables, the decimal mark. Out: `Reading`s. Labels and
 values may have slipped by up to a line against each other, as pre-printed labels and a meter's print do: within a
 cell a value belongs to the words before it; the rest is paired in vertical order, kind with kind, at the least distance.
+Fields of different kinds may share their label: the first of them owns it, the others are read only beside it.
 """
 
 from __future__ import annotations
@@ -77,27 +78,39 @@ def _within(
 ) -> tuple[list[tuple[_Label, _Value]], list[_Label], list[_Value]]:
     """Pairs within one cell, then its labels and values that found no partner there."""
     paired: list[tuple[_Label, _Value]] = []
-    open_labels: list[_Label] = []
+    owners: list[_Label] = []
+    last: list[_Label] = []
     open_values: list[_Value] = []
     place, text = 0, tidy(cell.text)
     for value in (*_values(text, cell, mark), None):
         words = text[place : value.start] if value else text[place:]
-        named = _label(words, cell, fields, labels)
-        open_labels += [named] if named else []
+        if named := _labels(words, cell, fields, labels):
+            last = named
+            owners.append(named[0])
         if value is None:
             break
         place = value.end
-        if open_labels and open_labels[-1].field.kind in value.kinds:
-            paired.append((open_labels.pop(), value))
+        partner = next((label for label in last if label.field.kind in value.kinds), None)
+        if partner is not None:
+            paired.append((partner, value))
+            last.remove(partner)
         else:
             open_values.append(value)
-    return paired, open_labels, open_values
+    taken = {label.field.path for label, _ in paired}
+    return paired, [label for label in owners if label.field.path not in taken], open_values
 
 
-def _label(words: str, cell: Cell, fields: dict[str, FieldSpec], labels: LabelSet) -> _Label | None:
+def _labels(words: str, cell: Cell, fields: dict[str, FieldSpec], labels: LabelSet) -> list[_Label]:
+    """The fields that words name best; more than one where fields share a label, its owner first."""
     matches = labels.match(words)
-    best = max(matches.values(), key=lambda match: match.score, default=None)
-    return _Label(fields[best.path], cell) if best and best.score >= _SURE_LABEL else None
+    best = max((match.score for match in matches.values()), default=0.0)
+    if best < _SURE_LABEL:
+        return []
+    return [
+        _Label(field, cell)
+        for path, field in fields.items()
+        if path in matches and matches[path].score == best
+    ]
 
 
 def _values(text: str, cell: Cell, mark: DecimalMark) -> list[_Value]:
