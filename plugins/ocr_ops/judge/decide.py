@@ -35,7 +35,7 @@ from ocr_ops.model import (
     Status,
 )
 
-VERSION = "6"
+VERSION = "7"
 """Part of the step's key: change it with any change of judgement."""
 
 SURE_READING = 0.7

@@ -15,8 +15,9 @@ from rapidfuzz import fuzz
 
 from ocr_ops.grammar.currency import currency_of, guess_currency
 from ocr_ops.grammar.dates import DateOrder, date_order, find_dates, find_times
-from ocr_ops.grammar.numbers import DecimalMark, decimal_mark, find_amounts, find_measured
+from ocr_ops.grammar.numbers import Amount, DecimalMark, decimal_mark, find_amounts, find_measured
 from ocr_ops.grammar.words import fold
+from ocr_ops.judge.money import find_money, writes_whole
 from ocr_ops.model import Evidence, Kind, Match, ReadPage
 from ocr_ops.segments import Segment, segments_of
 
@@ -48,13 +49,30 @@ class Paper:
     mark: DecimalMark
     order: DateOrder
     currency: str | None
+    whole: bool
+    """Money is written without cents."""
 
 
 def paper_of(pages: Sequence[ReadPage]) -> Paper:
     """Lay out what was read for searching."""
     segments = tuple((page.image.number, segment) for page in pages for segment in segments_of(page.blocks))
     texts = [segment.text for _, segment in segments]
-    return Paper(segments, decimal_mark(texts), date_order(texts), guess_currency(texts))
+    mark = decimal_mark(texts)
+    return Paper(segments, mark, date_order(texts), guess_currency(texts), writes_whole(texts, mark))
+
+
+def numbers_in(paper: Paper, kind: Kind, text: str) -> tuple[Amount, ...]:
+    """Every number in a text that can be a value of this kind."""
+    return _numbers_in(text, paper.mark, paper.whole, kind)
+
+
+def _numbers_in(text: str, mark: DecimalMark, whole: bool, kind: Kind) -> tuple[Amount, ...]:
+    if kind is Kind.MONEY:
+        return find_money(text, mark, whole=whole)
+    found = find_amounts(text, mark)
+    if kind is Kind.QUANTITY:
+        return (*(amount for amount in found if not amount.percent), *find_measured(text))
+    return found
 
 
 def places_of(paper: Paper, kind: Kind, value: str) -> tuple[Place, ...]:
@@ -88,7 +106,7 @@ def _best(field: str, places: tuple[Place, ...], claimed: Sequence[str]) -> Evid
 
 def _shows(paper: Paper, kind: Kind, value: str) -> Callable[[str], Match | None]:
     if kind in NUMBERS:
-        return _number_shown(paper.mark, value, measured=kind is Kind.QUANTITY)
+        return _number_shown(paper, kind, value)
     if kind is Kind.DATE:
         return lambda text: _if(any(d.iso == value for d in find_dates(text, paper.order)), value in text)
     if kind is Kind.TIME:
@@ -101,20 +119,18 @@ def _shows(paper: Paper, kind: Kind, value: str) -> Callable[[str], Match | None
     return lambda text: _if(len(wanted) > 1 and wanted in squeezed(text), value in text)
 
 
-def _number_shown(mark: DecimalMark, value: str, *, measured: bool) -> Callable[[str], Match | None]:
+def _number_shown(paper: Paper, kind: Kind, value: str) -> Callable[[str], Match | None]:
     try:
         wanted = Decimal(value)
     except InvalidOperation:
         return lambda text: None
-
-    return lambda text: _if(wanted in _numbers_in(text, mark, measured), value in text)
+    return lambda text: _if(wanted in _values_in(text, paper.mark, paper.whole, kind), value in text)
 
 
 @lru_cache(maxsize=8192)
-def _numbers_in(text: str, mark: DecimalMark, measured: bool) -> frozenset[Decimal]:
-    """Every number a text shows; asked again for each value of a record."""
-    found = (*find_amounts(text, mark), *(find_measured(text) if measured else ()))
-    return frozenset(amount.value for amount in found)
+def _values_in(text: str, mark: DecimalMark, whole: bool, kind: Kind) -> frozenset[Decimal]:
+    """Every value of a kind that a text shows; asked again for each value of a record."""
+    return frozenset(amount.value for amount in _numbers_in(text, mark, whole, kind))
 
 
 def _if(shown: bool, exactly: bool) -> Match | None:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from ocr_ops.grammar.dates import find_dates
-from ocr_ops.grammar.numbers import find_amounts
 from ocr_ops.judge.calibration import Signs
-from ocr_ops.judge.evidence import Paper, places_of
+from ocr_ops.judge.evidence import Paper, numbers_in, places_of
 from ocr_ops.model import Evidence, Kind, Match, RuleResult
 
 LEAST_SCORE = 0.9
@@ -56,7 +55,7 @@ class Witnesses:
             tuple(
                 ((page, segment.box.y1), amount.value)
                 for page, segment in paper.segments
-                for amount in find_amounts(segment.text, paper.mark)
+                for amount in numbers_in(paper, Kind.MONEY, segment.text)
             ),
             frozenset(path for rule in rules if rule.holds for path in rule.fields),
             frozenset(path for rule in _broken(rules) for path in rule.fields),

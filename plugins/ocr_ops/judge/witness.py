@@ -14,8 +14,7 @@ from decimal import Decimal
 from functools import partial
 
 from ocr_ops.grammar.dates import find_dates
-from ocr_ops.grammar.numbers import find_amounts
-from ocr_ops.judge.evidence import NUMBERS, Paper, places_of, squeezed
+from ocr_ops.judge.evidence import NUMBERS, Paper, numbers_in, places_of, squeezed
 from ocr_ops.model import (
     Block,
     Candidate,
@@ -29,7 +28,7 @@ from ocr_ops.model import (
     Stage,
 )
 
-VERSION = "3"
+VERSION = "4"
 """Part of the step's key: change it when the same pages give other claims or doubts."""
 
 DOUBTFUL_BELOW = 0.975
@@ -119,8 +118,7 @@ def attest(claim: Claim, read: str, paper: Paper) -> Testimony:
 def _times(paper: Paper, kind: Kind, value: str, text: str) -> int:
     """How often a text shows a value. A rate is no amount of money: "19%" is no witness for 19.00."""
     if kind in NUMBERS:
-        amounts = (a for a in find_amounts(text, paper.mark) if not (kind is Kind.MONEY and a.percent))
-        return sum(a.value == Decimal(value) for a in amounts)
+        return sum(amount.value == Decimal(value) for amount in numbers_in(paper, kind, text))
     if kind is Kind.DATE:
         return sum(day.iso == value for day in find_dates(text, paper.order))
     return _plain(text).count(_plain(value))
