@@ -2,22 +2,18 @@
 
 A PUT is atomic: an object is there whole or not at all, and S3 checks a checksum of the bytes on their way. New names are
 written with `If-None-Match: *`, so that nothing is ever overwritten, whoever writes at the same moment. Credentials and
-region come from boto3's own places (environment, profile, role); `AWS_ENDPOINT_URL_S3` names another server.
-Throttling and broken connections are tried again by boto3, then raised as TransientError.
+region come from boto3's own places, as `ocr_ops.s3` says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from ocr_ops.audit.shelves import Entry
-from ocr_ops.errors import TerminalError, TransientError
+from ocr_ops.errors import TransientError
+from ocr_ops.s3 import CONNECTIONS, MISSING, TRIES, code_of, new_client, s3_errors
 
-_TRIES = 8
-_CONNECTIONS = 16
-_MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 _THERE_ALREADY = frozenset({"PreconditionFailed", "412"})
 _RACING = frozenset({"ConditionalRequestConflict", "409"})
 
@@ -29,7 +25,7 @@ class Bucket:
         """`client`: a boto3 client for `s3` of one's own; otherwise one is made."""
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        self._client = client or _client()
+        self._client = client or new_client()
 
     @property
     def where(self) -> str:
@@ -39,40 +35,40 @@ class Bucket:
     @property
     def readers(self) -> int:
         """As many as there are connections: each answer is waited for."""
-        return _CONNECTIONS
+        return CONNECTIONS
 
     def size(self, name: str) -> int | None:
         """How many bytes the object has; None when there is no such object."""
-        with _s3_errors(self.where):
+        with s3_errors(f"the audit store at {self.where}"):
             try:
                 found = self._client.head_object(**self._at(name))
             except self._client.exceptions.ClientError as problem:
-                if _code(problem) in _MISSING:
+                if code_of(problem) in MISSING:
                     return None
                 raise
         return int(found["ContentLength"])
 
     def read(self, name: str) -> bytes | None:
         """The object's bytes; None when there is no such object."""
-        with _s3_errors(self.where):
+        with s3_errors(f"the audit store at {self.where}"):
             try:
                 data: bytes = self._client.get_object(**self._at(name))["Body"].read()
             except self._client.exceptions.ClientError as problem:
-                if _code(problem) in _MISSING:
+                if code_of(problem) in MISSING:
                     return None
                 raise
         return data
 
     def add(self, name: str, data: bytes) -> None:
         """Write a new object; one that is there already stays, and S3 keeps what it confirmed."""
-        with _s3_errors(self.where):
-            for _ in range(_TRIES):
+        with s3_errors(f"the audit store at {self.where}"):
+            for _ in range(TRIES):
                 try:
                     self._client.put_object(**self._at(name), Body=data, IfNoneMatch="*")
                 except self._client.exceptions.ClientError as problem:
-                    if _code(problem) in _THERE_ALREADY:
+                    if code_of(problem) in _THERE_ALREADY:
                         return
-                    if _code(problem) not in _RACING:
+                    if code_of(problem) not in _RACING:
                         raise
                 else:
                     return
@@ -80,18 +76,18 @@ class Bucket:
 
     def replace(self, name: str, data: bytes) -> None:
         """Write an object, whatever was there."""
-        with _s3_errors(self.where):
+        with s3_errors(f"the audit store at {self.where}"):
             self._client.put_object(**self._at(name), Body=data)
 
     def remove(self, name: str) -> None:
         """Remove an object; in a versioned bucket, its versions stay until the bucket's own rules remove them."""
-        with _s3_errors(self.where):
+        with s3_errors(f"the audit store at {self.where}"):
             self._client.delete_object(**self._at(name))
 
     def entries(self, folder: str) -> Iterator[Entry]:
         """Every object below a folder, a thousand a request."""
         pages = self._client.get_paginator("list_objects_v2")
-        with _s3_errors(self.where):
+        with s3_errors(f"the audit store at {self.where}"):
             for page in pages.paginate(Bucket=self._bucket, Prefix=f"{self._prefix}{folder}/"):
                 for one in page.get("Contents", ()):
                     name = one["Key"].removeprefix(self._prefix)
@@ -103,39 +99,3 @@ class Bucket:
 
     def _at(self, name: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + name}
-
-
-def _client() -> Any:
-    import boto3
-    from botocore.config import Config
-
-    retries = {"mode": "standard", "max_attempts": _TRIES}
-    return boto3.client("s3", config=Config(retries=retries, max_pool_connections=_CONNECTIONS))
-
-
-def _code(problem: Any) -> str:
-    return str(problem.response.get("Error", {}).get("Code", ""))
-
-
-@contextmanager
-def _s3_errors(where: str) -> Iterator[None]:
-    """What S3 or the way to it says, as one of our two sorts of error; never with a key or a signature in it."""
-    from botocore import exceptions
-
-    try:
-        yield
-    except exceptions.ClientError as problem:
-        status = int(problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        words = f"the audit store at {where} refused: {_code(problem)}"
-        kind = TransientError if status >= 500 or status == 429 else TerminalError
-        raise kind(words) from problem
-    except (
-        exceptions.NoCredentialsError,
-        exceptions.ParamValidationError,
-        exceptions.NoRegionError,
-    ) as problem:
-        raise TerminalError(f"the audit store at {where} cannot be used: {problem}") from problem
-    except exceptions.BotoCoreError as problem:
-        raise TransientError(
-            f"the audit store at {where} cannot be reached: {type(problem).__name__}"
-        ) from problem
