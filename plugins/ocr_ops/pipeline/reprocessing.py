@@ -132,16 +132,23 @@ def decide(shop: Workshop, *, run_id: str, what: str, by: str, reason: str) -> i
 
 def in_words(documents: int, proposed: int, differences: Sequence[Difference]) -> str:
     """Counts by field and the first differences, in Markdown."""
+    head = f"{documents} documents processed again."
+    if not proposed:
+        return f"{head} Nothing would change."
+    changed = len({one.document_key for one in differences})
+    unchanged = (
+        f" {proposed - changed} would only get a new version of what made them." if proposed > changed else ""
+    )
     if not differences:
-        return f"{documents} documents processed again; nothing would change."
+        return f"{head}{unchanged}"
     fields = Counter(_field_of(one.field) for one in differences)
     counts = ", ".join(f"`{name}` {count}" for name, count in fields.most_common(_FIELDS))
+    head = f"{head} {changed} would change in values: {counts}.{unchanged}"
     rows = [
         f"| {_code(one.name)} | `{one.field[: _SHORT * 2]}` | {_code(one.old_value)} | {_code(one.new_value)} |"
         for one in differences[:_SHOWN]
     ]
     more = f"\n\nand {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
-    head = f"{documents} documents processed again, {proposed} would change: {counts}."
     return (
         "\n".join((head, "", "| document | field | now | then |", "| --- | --- | --- | --- |", *rows)) + more
     )
