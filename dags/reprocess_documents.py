@@ -174,7 +174,6 @@ def reprocess_documents() -> None:
         options=["Promote", "Discard", "Leave waiting"],
         defaults="Leave waiting",
         response_timeout=timedelta(days=14),
-        retries=0,
     )
 
     @task(trigger_rule="none_failed_min_one_success")

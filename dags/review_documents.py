@@ -90,7 +90,6 @@ def review_documents() -> None:
             options=["Approve", "Reject", "Later"],
             defaults="Later",
             response_timeout=timedelta(days=3),
-            retries=0,
         )
         settle(document, ask.output)
 

@@ -12,7 +12,6 @@ from ocr_ops.airflow_glue.batches import (
     announce_rows,
     batches_found,
     document_batches,
-    waiting_for_servers,
 )
 from ocr_ops.airflow_glue.connections import PROJECT, airflow_settings, progress_report, workshop
 from ocr_ops.airflow_glue.ingesting import known_doc_types, plan_folder, plan_source, sources, sum_up
@@ -29,6 +28,7 @@ from ocr_ops.airflow_glue.upkeep import (
     settle_proposals,
     tell_differences,
 )
+from ocr_ops.airflow_glue.waiting import waiting_for_servers, waiting_for_warehouse
 
 __all__ = [
     "MARTS",
@@ -59,5 +59,6 @@ __all__ = [
     "tell_differences",
     "tell_late",
     "waiting_for_servers",
+    "waiting_for_warehouse",
     "workshop",
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocr_ops.airflow_glue.batches import batches_found
 from ocr_ops.airflow_glue.connections import folder_of, log, workshop
+from ocr_ops.airflow_glue.waiting import waiting_for_warehouse
 
 if TYPE_CHECKING:
     from ocr_ops.settings import OcrEngine
@@ -28,6 +29,7 @@ def sources() -> tuple[Source, ...]:
     return configured_sources(os.environ, doc_types=known_doc_types())
 
 
+@waiting_for_warehouse()
 def plan_source(source: Source, run_id: str, ti: Any) -> list[int]:
     """Plan the batches of what is new at a source."""
     from ocr_ops.pipeline.journey import Order
@@ -46,6 +48,7 @@ def plan_source(source: Source, run_id: str, ti: Any) -> list[int]:
     return batches_found(shop, batches, ti)
 
 
+@waiting_for_warehouse()
 def plan_folder(params: Mapping[str, Any], run_id: str, ti: Any) -> list[int]:
     """Plan the batches of a folder that a person named in the form; of a dry run only say what they would be."""
     from ocr_ops.pipeline.expectations import expect
@@ -73,6 +76,7 @@ def _engine(name: str) -> OcrEngine | None:
     return OcrEngine(name) if name in tuple(OcrEngine) else None
 
 
+@waiting_for_warehouse()
 def sum_up(forecast: str | None, run_id: str) -> str:
     """What a run did, in words for a person; of a dry run what it would do."""
     from ocr_ops.pipeline.batches import finish

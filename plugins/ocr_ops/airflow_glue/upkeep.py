@@ -8,11 +8,13 @@ from typing import Any
 
 from ocr_ops.airflow_glue.batches import batches_found
 from ocr_ops.airflow_glue.connections import folder_of, log, workshop
+from ocr_ops.airflow_glue.waiting import waiting_for_warehouse
 
 _FINDINGS = 20
 """Findings of a proof that a task's log shows."""
 
 
+@waiting_for_warehouse()
 def plan_again(params: Mapping[str, Any], dag_run: Any, ti: Any) -> list[int]:
     """Plan the batches of documents to process again; a run that the schedule started has none."""
     from ocr_ops.pipeline.reprocessing import choice_from, plan_again
@@ -34,6 +36,7 @@ def plan_again(params: Mapping[str, Any], dag_run: Any, ti: Any) -> list[int]:
     return batches_found(shop, planned.batches, ti)
 
 
+@waiting_for_warehouse()
 def tell_differences(run_id: str, ti: Any) -> str:
     """What a run proposes, in Markdown; the number of documents is the XCom `proposed`."""
     from ocr_ops.pipeline.reprocessing import report
@@ -46,6 +49,7 @@ def tell_differences(run_id: str, ti: Any) -> str:
     return told.words
 
 
+@waiting_for_warehouse()
 def settle_proposals(params: Mapping[str, Any], run_id: str, answer: Mapping[str, Any] | None) -> str:
     """Promote or discard what a run proposed, as a person or the form said."""
     from ocr_ops.pipeline.reprocessing import decide
@@ -58,6 +62,7 @@ def settle_proposals(params: Mapping[str, Any], run_id: str, answer: Mapping[str
     return f"{number} documents: {what}"
 
 
+@waiting_for_warehouse()
 def retain(policy: str, run_id: str, *, dry_run: bool) -> str:
     """Carry out the retention policy, or only say what it asks for."""
     from ocr_ops.pipeline import retention, retention_policy
@@ -72,6 +77,7 @@ def retain(policy: str, run_id: str, *, dry_run: bool) -> str:
     return f"{size}: {'would be removed' if dry_run else 'removed'}{held}"
 
 
+@waiting_for_warehouse()
 def prove_audit(sample: int | None) -> str:
     """Prove the audit store and its chain; TerminalError, and so an alert, when anything is broken."""
     from ocr_ops.errors import AuditBroken
@@ -87,6 +93,7 @@ def prove_audit(sample: int | None) -> str:
     return words
 
 
+@waiting_for_warehouse()
 def plan_quality_sample(params: Mapping[str, Any], dag_run: Any, ti: Any) -> list[int]:
     """Plan the batches of a sample of what was accepted in the run's interval."""
     from ocr_ops.pipeline.quality import plan_sample
@@ -104,6 +111,7 @@ def plan_quality_sample(params: Mapping[str, Any], dag_run: Any, ti: Any) -> lis
     return batches_found(shop, batches, ti)
 
 
+@waiting_for_warehouse()
 def judge_quality(counts: Any, run_id: str) -> str:
     """Say how many of the sample differ; TerminalError, and so an alert, when that is more than chance explains."""
     from ocr_ops.errors import TerminalError
@@ -116,6 +124,7 @@ def judge_quality(counts: Any, run_id: str) -> str:
     return judged.in_words()
 
 
+@waiting_for_warehouse()
 def documents_to_ask_about(params: Mapping[str, Any]) -> list[str]:
     """The documents that have waited longest for a person."""
     from ocr_ops.pipeline.reviewing import waiting
@@ -123,6 +132,7 @@ def documents_to_ask_about(params: Mapping[str, Any]) -> list[str]:
     return waiting(workshop(), limit=params["limit"], doc_type=params["doc_type"])
 
 
+@waiting_for_warehouse()
 def question_about(document: str) -> tuple[str, str]:
     """Headline and body of the question about a document."""
     from ocr_ops.pipeline.reviewing import question
@@ -130,6 +140,7 @@ def question_about(document: str) -> tuple[str, str]:
     return question(workshop(), document)
 
 
+@waiting_for_warehouse()
 def settle_document(document: str, answer: Mapping[str, Any], run_id: str) -> str:
     """Write what a person decided about a document."""
     from ocr_ops.pipeline.reviewing import settle
