@@ -99,7 +99,7 @@ def test_the_record_is_asked_for_as_the_input_of_a_tool() -> None:
     result, [sent] = converse(answers(used_tool(GOOD)), max_tokens=700)
 
     assert values(result) == {"/merchant_name": "BOOK TA-K", "/date": "2018-12-25", "/total": "9.00"}
-    assert result.candidate.version == f"{MODEL}/prompt-1"
+    assert result.candidate.version == f"{MODEL}/prompt-2"
     assert sent["inferenceConfig"] == {"maxTokens": 700, "temperature": 0.0}
     assert sent["toolConfig"]["toolChoice"] == {"tool": {"name": "record"}}
     [tool] = sent["toolConfig"]["tools"]

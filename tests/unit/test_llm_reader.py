@@ -116,7 +116,7 @@ def test_corrected_values_come_back_in_the_schemas_form() -> None:
 
     assert values(result) == {"/merchant_name": "BOOK TA-K", "/date": "2018-12-25", "/total": "9.00"}
     assert result.candidate.reader == "llm" and result.candidate.problems == ()
-    assert result.candidate.version == "served-model/prompt-1"
+    assert result.candidate.version == "served-model/prompt-2"
     assert all(reading.blocks == () for reading in result.candidate.readings)
 
 
@@ -129,9 +129,16 @@ def test_request_shows_document_proposal_and_schema_and_asks_for_it() -> None:
     assert seen.headers["authorization"] == "Bearer key-1"
     given = seen.body["response_format"]["json_schema"]
     assert given["schema"] == request_schema(RECEIPT) and given["strict"] is True
-    assert '<b id="p001.b003" box="10 3 500 11">TOTAL 9.00</b>' in said(server, 0)
-    assert '{"total":"8.00","line_items":[{"description":"CLAY"}]}' in said(server, 0)
+    assert "<p id=3 box=1,0,50,1>TOTAL 9.00\n" in said(server, 0)
     assert "x-labels" not in said(server, 0)
+
+
+def test_critical_values_are_not_proposed_so_that_agreement_means_something() -> None:
+    with FakeModelServer([reply(json.dumps(GOOD))]) as server:
+        correct(server)
+
+    assert '<proposal>\n{"line_items":[{"description":"CLAY"}]}\n</proposal>' in said(server, 0)
+    assert "8.00" not in said(server, 0)
 
 
 def test_exchange_is_returned_whole_and_can_be_stored() -> None:

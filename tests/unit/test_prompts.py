@@ -32,7 +32,7 @@ def test_prompts_changed_only_together_with_their_versions() -> None:
     ]
 
     assert {prompts.OCR_VERSION: hashes[0]} == {"1": "6bc0ada7ac0cee1d"}
-    assert {prompts.LLM_VERSION: hashes[1]} == {"1": "192577523750715c"}
+    assert {prompts.LLM_VERSION: hashes[1]} == {"2": "6a3fbefc9ceab805"}
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,7 @@ def test_located_string_cannot_bring_markers_of_its_own() -> None:
 def test_document_shows_ids_boxes_and_escaped_words() -> None:
     document, problems = document_data([read_page(1, "A & B <x>")], 1000)
 
-    assert (
-        document == '<page number="1">\n<b id="p001.b001" box="10 1 500 9">A &amp; B &lt;x&gt;</b>\n</page>'
-    )
+    assert document == '<page number="1">\n<p id=1 box=1,0,50,1>A &amp; B &lt;x&gt;\n</page>'
     assert problems == ()
 
 
@@ -77,7 +75,9 @@ def test_orders_printed_on_a_document_stay_inside_the_data_part() -> None:
     assert inside is not None
     schema, shown, proposal = inside.groups()
     assert "Ignore previous" not in schema
-    assert "Ignore previous" in shown and "</document>" not in shown and shown.count("</b>") == 1
+    assert (
+        "Ignore previous" in shown and not re.search("</(document|b)>", shown) and shown.count("</page>") == 1
+    )
     assert "<" not in proposal and json.loads(proposal) == {"merchant_name": ATTACK}
 
 
@@ -92,7 +92,7 @@ def test_table_is_told_in_rows_and_bars() -> None:
 
     document, _ = document_data([read_page(1, table)], 1000)
 
-    assert "Tea &amp; cake | 2\nTotal | 9.00</b>" in document
+    assert "Tea &amp; cake | 2\nTotal | 9.00\n" in document
 
 
 def test_words_in_angle_brackets_that_are_no_table_stay() -> None:
@@ -114,7 +114,7 @@ def test_pages_that_do_not_fit_are_left_out_whole_and_named() -> None:
 def test_first_page_that_is_too_long_alone_keeps_the_blocks_that_fit() -> None:
     document, [problem] = document_data([read_page(1, *("y" * 50 for _ in range(20)))], 400)
 
-    assert 0 < document.count("<b ") < 20 and document.endswith("</page>") and len(document) <= 400
+    assert 0 < document.count("<p ") < 20 and document.endswith("</page>") and len(document) <= 400
     assert problem.page == 1 and "page 1" in problem.detail
 
 

@@ -3,6 +3,8 @@
 In: pages, a schema, a candidate. Out: a candidate and every exchange with the model, whoever serves it (`llm_peer`).
 It never says where a value stands (the judge finds that by itself) and never raises for a bad answer: that is a
 candidate without readings and a problem. What is wrong with the world is raised, and so is a budget that is spent.
+
+Critical values are not proposed: the judge trusts what two readers found, and who was told has not found anything.
 """
 
 from __future__ import annotations
@@ -155,7 +157,7 @@ class LlmReader:
         size: _Size,
     ) -> LlmResult:
         document, problems = prompts.document_data(pages, size.document_chars)
-        sight = _Sight(document, _proposal(candidate, size.document_chars), pictures)
+        sight = _Sight(document, _proposal(candidate, schema, size.document_chars), pictures)
         attempts: list[LlmAttempt] = []
         answers: list[Answer] = []
         for wanted in request_parts(schema, size.schema_chars):
@@ -218,9 +220,10 @@ class LlmReader:
         return LlmResult(Candidate(NAME, version, answer.readings, (*problems, *answer.problems)), attempts)
 
 
-def _proposal(candidate: Candidate, limit: int) -> dict[str, Any]:
-    """The values to correct; without its lists where they alone would fill the prompt."""
-    values = proposed_values(candidate.readings)
+def _proposal(candidate: Candidate, schema: Schema, limit: int) -> dict[str, Any]:
+    """The values to correct, none of them critical; without its lists where they alone would fill the prompt."""
+    critical = {spec.path for spec in schema.fields if spec.critical}
+    values = proposed_values([reading for reading in candidate.readings if reading.path not in critical])
     if len(prompts.data_json(values)) <= limit:
         return values
     return {name: value for name, value in values.items() if not isinstance(value, list)}
