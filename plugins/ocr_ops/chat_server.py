@@ -247,7 +247,8 @@ class ChatServer:
         import httpx2
         from openai import AsyncOpenAI
 
-        tls = httpx2.create_ssl_context(trust_env=not self._is_local)
+        # reading the list of authorities takes a tenth of a second, which a server without TLS has no use for
+        tls = urlsplit(self._url).scheme != "http" and httpx2.create_ssl_context(trust_env=not self._is_local)
         limits = httpx2.Limits(
             max_connections=self._connections,
             max_keepalive_connections=self._connections,
