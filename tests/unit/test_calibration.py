@@ -84,6 +84,20 @@ def test_a_total_with_its_rounded_self_below_is_not_settled():
     assert (above["settled"], below["settled"]) == (0, 1)
 
 
+def test_a_sum_that_was_paid_with_the_next_round_coin_is_settled():
+    handed_over = signs(judged(*LINES, "CASH | 40.25", "CHANGE | 0.05"), "/total")
+    rounded = signs(judged(*LINES, "ROUNDING | 0.05", "CASH | 40.25", "CHANGE | 0.05"), "/total")
+
+    assert (handed_over["settled"], rounded["settled"]) == (1, 0)
+
+
+def test_what_a_summary_says_again_below_does_not_unsettle_the_rounded_total():
+    assert (
+        signs(judged("Total | 40.18", "Rounding | 0.02", *LINES, "GST summary | 40.18"), "/total")["settled"]
+        == 1
+    )
+
+
 def test_a_value_below_the_threshold_holds_the_document_in_words():
     record = judged(total=0.995)
 

@@ -171,3 +171,43 @@ def test_line_that_repeats_the_sum_of_the_items_is_no_item():
     )  # fmt: skip
 
     assert [one["description"] for one in found] == ["Lamp", "Clips"]
+
+
+@pytest.mark.parametrize(
+    ("carried", "brought"),
+    [
+        ("À reporter", "Report"),
+        ("Übertrag", "Übertrag von Seite 1"),
+        ("Carried forward", "Brought forward"),
+        ("C/F", "B/F:"),
+        ("A riportare", "Riporto"),
+    ],
+)
+def test_a_sum_carried_to_the_next_page_is_no_item(carried: str, brought: str):
+    first = page(
+        (*TITLES, *row(330, "Leiter", "3", "80,00", "240,00"), (540, 360, carried), (860, 360, "240,00")),
+        char=9.0,
+        line=14.0,
+    )
+    second = page(
+        (*TITLES, (540, 330, brought), (860, 330, "240,00"), *row(360, "Farbe", "2", "30,25", "60,50"), *SUMS),
+        number=2, char=9.0, line=14.0,
+    )  # fmt: skip
+
+    found = rows_of(values(read_layout((first, second), INVOICE)))
+
+    assert [(one["description"], one["line_total"]) for one in found] == [
+        ("Leiter", "240.00"),
+        ("Farbe", "60.50"),
+    ]
+
+
+def test_an_article_whose_name_begins_like_a_carried_sum_is_an_item():
+    found = invoice(
+        *TITLES,
+        *row(330, "Report layout, 12 pages", "3", "80,00", "240,00"),
+        *row(360, "Transport", "2", "30,25", "60,50"),
+        *SUMS,
+    )
+
+    assert [one["line_total"] for one in found] == ["240.00", "60.50"]

@@ -340,3 +340,32 @@ def test_name_printed_in_pieces_names_all_of_their_blocks() -> None:
 
     (name,) = [reading for reading in candidate.readings if reading.path == "/merchant_name"]
     assert name.blocks == ("p001.b001", "p001.b002", "p001.b003", "p001.b004")
+
+
+@pytest.mark.parametrize("sold", ["2 x Coffee Ltd", "Widget Sdn Bhd model", "Kopi O Enterprise"])
+def test_a_priced_row_is_never_the_merchant(sold: str) -> None:
+    found = read(
+        (
+            (60, 40, sold),
+            (800, 40, "12.00 SR"),
+            (60, 80, "TOTAL"),
+            (800, 80, "12.00"),
+            (60, 120, "CASH"),
+            (800, 120, "12.00"),
+        )
+    )
+
+    assert "/merchant_name" not in found
+
+
+def test_a_shop_that_is_called_after_a_price_keeps_its_name() -> None:
+    found = read(
+        (
+            (300, 40, "RM 2.10 SHOP SDN BHD"),
+            (300, 70, "NO 3, JALAN SATU, 43000 KAJANG"),
+            (60, 120, "TOTAL"),
+            (800, 120, "12.00"),
+        )
+    )
+
+    assert found["/merchant_name"] == "RM 2.10 SHOP SDN BHD"

@@ -15,6 +15,7 @@ from typing import Any
 from ocr_ops.grammar.dates import find_dates
 from ocr_ops.judge.calibration import Calibration
 from ocr_ops.judge.evidence import CODES, NUMBERS, Paper, find_evidence, paper_of, places_of, squeezed
+from ocr_ops.judge.line_sums import line_doubts
 from ocr_ops.judge.rules import check_rules
 from ocr_ops.judge.signs import Witnesses
 from ocr_ops.judge.stated import READER, is_zero, stated_doubts
@@ -35,7 +36,7 @@ from ocr_ops.model import (
     Status,
 )
 
-VERSION = "7"
+VERSION = "8"
 """Part of the step's key: change it with any change of judgement."""
 
 SURE_READING = 0.7
@@ -79,6 +80,7 @@ def judge(
     problems += stated_doubts(schema, candidates, paper, same_value)
     problems += _missing(schema, values)
     problems += _broken_rules(schema, rules)
+    problems += line_doubts(rules, values, [one.evidence for one in chosen.values()], paper)
     problems += _untrusted(schema, chosen, rules, paper)
     problems += _improbable(schema, chosen, calibration)
     return Record(

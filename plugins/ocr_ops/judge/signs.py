@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,6 +21,10 @@ ROUNDED_BY = Decimal("0.05")
 UNKNOWN_SCORE = 0.5
 """The sign `ocr` of an engine that gives no confidence, and of a text layer."""
 
+_ROUNDING = re.compile(
+    r"(?<![a-z])(?:round|rndg|rundung|gerundet|arrond|arroton|redond|afrond)", re.IGNORECASE
+)
+
 FOUND = frozenset({Match.EXACT, Match.NORMALISED})
 
 
@@ -32,6 +37,8 @@ class Witnesses:
     dates: int
     amounts: tuple[tuple[tuple[int, float], Decimal], ...]
     """Every amount printed, with its page and its height on the page."""
+    rounding: bool
+    """Whether the document names a rounding."""
     upheld: frozenset[str]
     broken: frozenset[str]
 
@@ -57,6 +64,7 @@ class Witnesses:
                 for page, segment in paper.segments
                 for amount in numbers_in(paper, Kind.MONEY, segment.text)
             ),
+            any(_ROUNDING.search(segment.text) for _, segment in paper.segments),
             frozenset(path for rule in rules if rule.holds for path in rule.fields),
             frozenset(path for rule in _broken(rules) for path in rule.fields),
         )
@@ -87,11 +95,17 @@ class Witnesses:
         )
 
     def _settled(self, value: str) -> float:
-        """0 where an amount that a rounding makes of this one is printed below it, as the sum to pay is below the sum."""
+        """0 where an amount that a rounding makes of this one first stands below it, as the sum to pay is below the sum."""
         wanted = Decimal(value)
-        here = [place for place, amount in self.amounts if amount == wanted]
-        near = [place for place, amount in self.amounts if 0 < abs(amount - wanted) <= ROUNDED_BY]
-        return 0.0 if here and near and max(near) > max(here) else 1.0
+        here = min((place for place, amount in self.amounts if amount == wanted), default=None)
+        near = {amount for _, amount in self.amounts if 0 < abs(amount - wanted) <= ROUNDED_BY}
+        return 0.0 if here and any(self._rounds(here, wanted, amount) for amount in near) else 1.0
+
+    def _rounds(self, here: tuple[int, float], wanted: Decimal, amount: Decimal) -> bool:
+        """Whether a near amount is the rounded one: not where it stands higher, nor where it was handed over and change came back."""
+        first = min(place for place, one in self.amounts if one == amount)
+        change = [place for place, one in self.amounts if one == amount - wanted and place > first]
+        return first > here and not (change and not self.rounding)
 
     def _prints(self, kind: Kind, value: str) -> float:
         """Further printed lines that show the value; counting them for every cell of a long table would take too long."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from ocr_ops.grammar.numbers import Amount, DecimalMark, find_amounts
-from ocr_ops.grammar.words import letters
+from ocr_ops.grammar.numbers import Amount, DecimalMark, find_amounts, parse_number
+from ocr_ops.grammar.words import fold, letters
 from ocr_ops.model import Kind, Schema
 from ocr_ops.readers.layout.labels import LabelSet
 from ocr_ops.readers.layout.lexicon import concepts
@@ -20,6 +21,12 @@ CENTS = Decimal("0.02")
 """How far quantity times price may be from the line total: both were rounded."""
 
 _LONGEST = 300
+
+_CARRIED = re.compile(
+    r"\W*(?:(?:amount|balance|total|sub ?total|page total)?\s*(?:carried|brought) (?:forward|over|down)|[cb] [fd]|a reporter|report(?: de la page \d+)?"
+    r"|(?:uebertrag|ubertrag)(?: (?:von|auf|aus) seite \d+)?|(?:te )?transport(?:eren)?|a riportare|riporto|suma y sigue|suma anterior)\W*"
+)
+"""What a line is called that takes a sum from one page to the next, folded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +128,14 @@ def ends(row: Row, begun: bool, mark: DecimalMark) -> bool:
         return True
     wordy = [c for c in row.cells if letters(c.text) >= 3]
     return bool(said & END) and (len(amounts) <= 2 or not wordy or bool(concepts(wordy[0].text) & END))
+
+
+def carries(row: Row) -> bool:
+    """Whether a line only takes the sum so far from one page to the next: an amount, and words that say so."""
+    words = [fold(c.text) for c in row.cells if letters(c.text) >= 2 and not is_amount(c.text)]
+    return len(row.cells) <= 3 and bool(words) and _CARRIED.fullmatch(" ".join(words)) is not None
+
+
+def is_amount(text: str) -> bool:
+    """Whether a text is one amount of money and no more."""
+    return parse_number(text) is not None

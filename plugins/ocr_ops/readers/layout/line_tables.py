@@ -18,6 +18,7 @@ from ocr_ops.readers.layout.items import (
     Columns,
     Item,
     Value,
+    carries,
     ends,
     makes,
     multiplies,
@@ -215,6 +216,9 @@ class _Body:
             row = self.page.rows[place]
             if self.found and _is_header(row):
                 break
+            if carries(row):
+                self.words, self.above = [], None
+                continue
             item = self._item(row)
             over = ends(row, bool(self.found), self.mark)
             if item is not None and (item.sure or not (over or self.strict)):

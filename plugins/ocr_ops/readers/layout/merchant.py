@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from rapidfuzz.distance import Levenshtein
 
 from ocr_ops.grammar.dates import find_dates
-from ocr_ops.grammar.numbers import find_amounts
+from ocr_ops.grammar.numbers import find_amounts, tidy
 from ocr_ops.grammar.words import digits, letters, squeeze
 from ocr_ops.readers.layout import lexicon
-from ocr_ops.readers.layout.page import Cell, Page, runs
+from ocr_ops.readers.layout.page import Cell, Page, Row, runs
 
 _HEAD_ROWS = 26
 _MAX_ADDRESS_LINES = 7
 _REGISTERED = re.compile(r"\(\s*(?:[A-Z]{2,3}\s?)?\d{5,12}\s?-?\s?[A-Z0-9]{0,2}\s*\)")
+_AFTER_PRICE = re.compile(r"\W+|(?<![^\W\d_])[^\W\d_]{1,2}(?![^\W\d_])")
+"""What may follow a price on its line: marks, and the letters of a tax class."""
 _COUNTRY_LAST = re.compile(r"(?:malaysia|singapore|deutschland|germany|france)\W*$", re.IGNORECASE)
 
 
@@ -34,7 +36,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the head. `kind`: "name", "address", "phone", "web", "tax", "title", "meta", "slogan" or "text"."""
+    """One line of the head. `kind`: "name", "address", "phone", "web", "tax", "number", "title", "meta", "slogan", "priced" or "text"."""
 
     cell: Cell
     kind: str
@@ -58,14 +60,25 @@ def head_lines(page: Page) -> tuple[Line, ...]:
     """The lines above the first table of amounts, each with what it seems to be."""
     lines: list[Line] = []
     for row in page.rows[:_HEAD_ROWS]:
+        sold = is_priced(row)
         for cell in runs(row, 1.6 * page.line):
             if letters(cell.text) + digits(cell.text) >= 2:
                 blocks = tuple(c.block for c in row.cells if cell.x1 <= c.x1 and c.x2 <= cell.x2)
-                lines.append(Line(cell, line_kind(cell.text), len(lines), blocks))
+                lines.append(Line(cell, "priced" if sold else line_kind(cell.text), len(lines), blocks))
         priced = any(a.looks_like_money for a in find_amounts(row.text)) and address_score(row.text) < 2
         if priced and len(lines) > 3 and row.y1 > page.height * 0.12:
             break
     return tuple(lines)
+
+
+def is_priced(row: Row) -> bool:
+    """Whether a line ends with an amount of money: something that was sold, or a sum; never who sold it."""
+    if address_score(row.text) >= 2:
+        return False
+    return any(
+        a.looks_like_money and not _AFTER_PRICE.sub("", tidy(row.text)[a.end :])
+        for a in find_amounts(row.text)
+    )
 
 
 def line_kind(text: str) -> str:
@@ -155,7 +168,7 @@ def _blocks(lines: Sequence[Line]) -> tuple[str, ...]:
 
 
 def _name_score(line: Line, lines: Sequence[Line], place: int, first_address: int, usual: float) -> float:
-    if line.kind in ("address", "phone", "web", "tax", "number", "meta"):
+    if line.kind in ("address", "phone", "web", "tax", "number", "meta", "priced"):
         return 0.0
     text = line.text
     score = 4.0 if line.kind == "name" else (1.0 if line.kind == "text" else -2.0)
@@ -267,7 +280,12 @@ def _company_elsewhere(pages: Sequence[Page]) -> Found | None:
     for page in reversed(pages):
         for row in reversed(page.rows):
             match = lexicon.COMPANY.search(row.text)
-            if match and letters(row.text[: match.start()]) >= 3 and len(row.text) < 60:
+            if (
+                match
+                and letters(row.text[: match.start()]) >= 3
+                and len(row.text) < 60
+                and not is_priced(row)
+            ):
                 return Found(clean_name(row.text), row.blocks, 0.4)
     return None
 

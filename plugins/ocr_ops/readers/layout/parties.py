@@ -11,12 +11,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ocr_ops.grammar.dates import find_dates
-from ocr_ops.grammar.numbers import find_amounts
+from ocr_ops.grammar.numbers import find_amounts, parse_number
 from ocr_ops.grammar.words import digits, fold, letters, squeeze
 from ocr_ops.model import FieldSpec, Reading, Schema
 from ocr_ops.readers.layout import lexicon
 from ocr_ops.readers.layout.labels import LabelSet
-from ocr_ops.readers.layout.merchant import Found, address_score, clean_address, line_kind, read_merchant
+from ocr_ops.readers.layout.merchant import (
+    Found,
+    address_score,
+    clean_address,
+    is_priced,
+    line_kind,
+    read_merchant,
+)
 from ocr_ops.readers.layout.page import Cell, Page, Row, runs
 
 _NAME_WORD = re.compile(
@@ -320,6 +327,8 @@ def _companies(pages: Sequence[Page]) -> Iterable[tuple[Page, int, Cell, float]]
     """Lines that name a company: by legal form, or by the registered office that follows."""
     for page in pages:
         for place, row in enumerate(page.rows):
+            if _is_item(row):
+                continue
             for cell in runs(row, _GAP * page.line):
                 if lexicon.COMPANY.search(cell.text) and letters(_company_name(cell.text)) >= 4:
                     yield page, place, cell, 1.0
@@ -329,6 +338,11 @@ def _companies(pages: Sequence[Page]) -> Iterable[tuple[Page, int, Cell, float]]
                     and _is_name(cell.text)
                 ):
                     yield page, place, cell, 1.2
+
+
+def _is_item(row: Row) -> bool:
+    """Whether a line is a row of a priced table: it ends with an amount and holds another number by itself. Nobody signs there."""
+    return is_priced(row) and sum(parse_number(cell.text) is not None for cell in row.cells) > 1
 
 
 def _company_name(text: str) -> str:
