@@ -19,7 +19,7 @@ from ocr_ops.evaluate.compare import same
 from ocr_ops.evaluate.run import Evaluated
 from ocr_ops.evaluate.score import DocumentScore, FieldScore
 from ocr_ops.judge.calibration import SIGNS, Calibration, Signs, Weights, group_of
-from ocr_ops.judge.decide import pattern_of
+from ocr_ops.judge.choosing import pattern_of
 from ocr_ops.model import FieldSpec, Kind, ProblemKind, Status
 from ocr_ops.schemas import load_schema
 

@@ -8,20 +8,19 @@ Everything else holds the document back for a person, with the reason in words. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from dataclasses import replace
 from typing import Any
 
 from ocr_ops.grammar.dates import find_dates
 from ocr_ops.judge.calibration import Calibration
-from ocr_ops.judge.evidence import CODES, NUMBERS, Paper, find_evidence, paper_of, places_of, squeezed
+from ocr_ops.judge.choosing import SURE_READING, Chosen, choose, pattern_of, same_value, values_of
+from ocr_ops.judge.evidence import Paper, paper_of, places_of
 from ocr_ops.judge.line_sums import line_doubts
 from ocr_ops.judge.rules import check_rules
 from ocr_ops.judge.signs import Witnesses
 from ocr_ops.judge.stated import READER, is_zero, stated_doubts
 from ocr_ops.model import (
     Candidate,
-    Evidence,
     FieldSpec,
     Kind,
     Match,
@@ -39,25 +38,8 @@ from ocr_ops.model import (
 VERSION = "8"
 """Part of the step's key: change it with any change of judgement."""
 
-SURE_READING = 0.7
-"""Score of its reader from which a labelled code counts as found at its label."""
-
-DERIVED = frozenset({Kind.CURRENCY})
-"""Kinds that may be concluded from the document as a whole (a country, a tax id) without standing in one place."""
-
-
 MONTH_FIRST = frozenset({"USD", "CAD", "PHP", None})
 """Currencies of countries that write month/day; None: the document names no currency."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The reading that won for one field, with its evidence, the readers that proposed it, and what else was proposed."""
-
-    reading: Reading
-    evidence: Evidence
-    readers: tuple[str, ...]
-    rivals: tuple[Chosen, ...] = ()
 
 
 def judge(
@@ -70,9 +52,10 @@ def judge(
     confirms wins, else the later reader's. Without a calibration no value gets a probability."""
     paper = paper_of(pages)
     specs = {spec.path: spec for spec in schema.fields}
-    chosen, problems = _choose(specs, candidates, paper)
+    chosen, unseen = choose(schema, candidates, paper)
+    problems = [problem for spec, readings in unseen for problem in _not_on_page(spec, readings)]
     chosen = _settled_by_arithmetic(schema, chosen)
-    values = _values(chosen)
+    values = values_of(chosen)
     rules = check_rules(schema, values)
     chosen = _weighed(specs, chosen, Witnesses.of(paper, rules), calibration)
     problems += _page_problems(pages)
@@ -111,70 +94,15 @@ def nested(values: dict[str, str]) -> dict[str, Any]:
     return record
 
 
-def _choose(
-    specs: dict[str, FieldSpec], candidates: Sequence[Candidate], paper: Paper
-) -> tuple[dict[str, Chosen], list[Problem]]:
-    chosen: dict[str, Chosen] = {}
-    problems: list[Problem] = []
-    by_path: dict[str, list[tuple[str, Reading]]] = {}
-    for candidate in candidates:
-        for reading in candidate.readings:
-            if reading.path in specs:
-                by_path.setdefault(reading.path, []).append((candidate.reader, reading))
-    for path, readings in by_path.items():
-        one = _settle(specs[path], readings, paper)
-        if one is None:
-            problems += _not_on_page(specs[path], readings)
-        else:
-            chosen[path] = one
-    chosen.update(_choose_rows(specs, candidates, paper))
-    return chosen, problems
-
-
-def _settle(spec: FieldSpec, readings: list[tuple[str, Reading]], paper: Paper) -> Chosen | None:
-    evidenced = []
-    for reader, reading in readings:
-        evidence = find_evidence(paper, reading.path, spec.kind, reading.value, reading.blocks)
-        if evidence.match is not Match.NOT_FOUND or spec.kind in DERIVED:
-            evidenced.append((reader, reading, evidence))
-    if not evidenced:
-        return None
-    groups: list[list[tuple[str, Reading, Evidence]]] = []
-    for one in reversed(evidenced):
-        same = next((g for g in groups if same_value(spec.kind, g[0][1].value, one[1].value)), None)
-        if same is None:
-            groups.append([one])
-        else:
-            same.append(one)
-    first, *others = sorted(
-        (_chosen(group) for group in groups), key=lambda one: not _fills_its_line(spec, one)
-    )
-    return replace(first, rivals=tuple(others))
-
-
-def _fills_its_line(spec: FieldSpec, one: Chosen) -> bool:
-    """Whether words are what their line says, rather than some words of a sentence: names are not told in sentences."""
-    if spec.kind is not Kind.TEXT:
-        return True
-    return 2 * len(squeezed(one.reading.value)) >= len(squeezed(one.evidence.raw))
-
-
-def _chosen(agreeing: Sequence[tuple[str, Reading, Evidence]]) -> Chosen:
-    """One value and all who proposed it; in the words of whoever was surest."""
-    best = max((reading for _, reading, _ in agreeing), key=lambda reading: reading.score)
-    placed = next((evidence for _, reading, evidence in agreeing if reading.blocks), agreeing[0][2])
-    return Chosen(best, placed, tuple(reader for reader, _, _ in agreeing))
-
-
 def _settled_by_arithmetic(schema: Schema, chosen: dict[str, Chosen]) -> dict[str, Chosen]:
     """Where readers dispute a value, take the one with which a rule holds that does not hold with the other."""
     settled = dict(chosen)
     for path, one in chosen.items():
-        if not one.rivals or _arithmetic_holds(path, check_rules(schema, _values(settled))):
+        if not one.rivals or _arithmetic_holds(path, check_rules(schema, values_of(settled))):
             continue
         for rival in one.rivals:
             trial = settled | {path: rival}
-            if _arithmetic_holds(path, check_rules(schema, _values(trial))):
+            if _arithmetic_holds(path, check_rules(schema, values_of(trial))):
                 settled[path] = replace(rival, rivals=(one,))
                 break
     return settled
@@ -214,46 +142,6 @@ def _improbable(schema: Schema, chosen: dict[str, Chosen], calibration: Calibrat
             words = f"{_name(spec)} is right with a chance of {sure:.1%} only; {least:.1%} is asked for"
             problems.append(_problem(ProblemKind.IMPROBABLE, spec, words))
     return problems
-
-
-def _values(chosen: dict[str, Chosen]) -> dict[str, str]:
-    return {path: one.reading.value for path, one in chosen.items()}
-
-
-def _choose_rows(
-    specs: dict[str, FieldSpec], candidates: Sequence[Candidate], paper: Paper
-) -> dict[str, Chosen]:
-    """Rows come from one reader as a whole: the one with the most cells on paper, the later one on a tie."""
-    best: dict[str, Chosen] = {}
-    for candidate in candidates:
-        rows: dict[str, Chosen] = {}
-        for reading in candidate.readings:
-            spec = specs.get(pattern_of(reading.path))
-            if spec is None or "*" not in spec.path:
-                continue
-            evidence = find_evidence(paper, reading.path, spec.kind, reading.value, reading.blocks)
-            if evidence.match is not Match.NOT_FOUND:
-                rows[reading.path] = Chosen(reading, evidence, (candidate.reader,))
-        if len(rows) >= len(best):
-            best = rows
-    return best
-
-
-def pattern_of(path: str) -> str:
-    """The schema's form of a concrete pointer: "/line_items/3/quantity" -> "/line_items/*/quantity"."""
-    return "/".join("*" if part.isdigit() else part for part in path.split("/"))
-
-
-def same_value(kind: Kind, one: str, other: str) -> bool:
-    """Whether two readings mean the same: numbers by value, spellings by letters and digits."""
-    if one == other:
-        return True
-    if kind in NUMBERS:
-        try:
-            return Decimal(one) == Decimal(other)
-        except InvalidOperation:
-            return False
-    return squeezed(one) == squeezed(other) if kind in CODES | {Kind.TEXT, Kind.ADDRESS} else False
 
 
 def _page_problems(pages: Sequence[ReadPage]) -> list[Problem]:
@@ -367,7 +255,7 @@ def _sums_decide(path: str, schema: Schema, chosen: dict[str, Chosen]) -> bool:
             other: next((rival for rival in one.rivals if reader in rival.readers), one)
             for other, one in chosen.items()
         }
-        if _arithmetic_holds(path, check_rules(schema, _values(theirs))):
+        if _arithmetic_holds(path, check_rules(schema, values_of(theirs))):
             return False
     return True
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ocr_ops.einvoice import BadXml, EInvoice, is_einvoice_name, looks_like_einvoice, read_einvoice
-from ocr_ops.judge.decide import same_value
+from ocr_ops.judge.choosing import same_value
 from ocr_ops.judge.stated import READER
 from ocr_ops.model import Candidate, Problem, ProblemKind, Reading, Schema, Stage
 

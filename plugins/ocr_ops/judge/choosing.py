@@ -1,0 +1,173 @@
+"""Readings of all readers -> for every field the one that goes first, and what competes with it. Pure.
+
+Only values that stand on paper take part. The language model corrects what others read and says neither where it saw a value nor
+how sure it is: against a value that its reader found undamaged and was sure of, a correction goes first only where a rule of the
+document asks for it. Where nothing stands against it, it counts like any other reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+
+from ocr_ops.judge.evidence import CODES, NUMBERS, Paper, find_evidence, squeezed
+from ocr_ops.judge.rules import check_rules
+from ocr_ops.model import Candidate, Evidence, FieldSpec, Kind, Match, Reading, RuleResult, Schema
+
+CORRECTOR = "llm"
+"""Name of the reader whose values are corrections."""
+
+SURE_READING = 0.7
+"""Score of its reader from which a value counts as found at the words that name it."""
+
+DERIVED = frozenset({Kind.CURRENCY})
+"""Kinds that may be concluded from the document as a whole (a country, a tax id) without standing in one place."""
+
+_UNDAMAGED = frozenset({Match.EXACT, Match.NORMALISED})
+
+Unseen = list[tuple[FieldSpec, list[tuple[str, Reading]]]]
+"""Fields of which no value stands on paper, with what each reader proposed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The reading that won for one field, with its evidence, the readers that proposed it, and what else was proposed."""
+
+    reading: Reading
+    evidence: Evidence
+    readers: tuple[str, ...]
+    rivals: tuple[Chosen, ...] = ()
+
+
+def choose(schema: Schema, candidates: Sequence[Candidate], paper: Paper) -> tuple[dict[str, Chosen], Unseen]:
+    """The values that go first, by pointer, and the fields of which nothing stands on paper; candidates in the order of trust."""
+    specs = {spec.path: spec for spec in schema.fields}
+    chosen: dict[str, Chosen] = {}
+    unseen: Unseen = []
+    by_path: dict[str, list[tuple[str, Reading]]] = {}
+    for candidate in candidates:
+        for reading in candidate.readings:
+            if reading.path in specs:
+                by_path.setdefault(reading.path, []).append((candidate.reader, reading))
+    for path, readings in by_path.items():
+        one = _settle(specs[path], readings, paper)
+        if one is None:
+            unseen.append((specs[path], readings))
+        else:
+            chosen[path] = one
+    return chosen | _choose_rows(schema, chosen, candidates, paper), unseen
+
+
+def pattern_of(path: str) -> str:
+    """The schema's form of a concrete pointer: "/line_items/3/quantity" -> "/line_items/*/quantity"."""
+    return "/".join("*" if part.isdigit() else part for part in path.split("/"))
+
+
+def same_value(kind: Kind, one: str, other: str) -> bool:
+    """Whether two readings mean the same: numbers by value, spellings by letters and digits."""
+    if one == other:
+        return True
+    if kind in NUMBERS:
+        try:
+            return Decimal(one) == Decimal(other)
+        except InvalidOperation:
+            return False
+    return squeezed(one) == squeezed(other) if kind in CODES | {Kind.TEXT, Kind.ADDRESS} else False
+
+
+def values_of(chosen: Mapping[str, Chosen]) -> dict[str, str]:
+    """The chosen values by pointer."""
+    return {path: one.reading.value for path, one in chosen.items()}
+
+
+def _settle(spec: FieldSpec, readings: list[tuple[str, Reading]], paper: Paper) -> Chosen | None:
+    evidenced = []
+    for reader, reading in readings:
+        evidence = find_evidence(paper, reading.path, spec.kind, reading.value, reading.blocks)
+        if evidence.match is not Match.NOT_FOUND or spec.kind in DERIVED:
+            evidenced.append((reader, reading, evidence))
+    if not evidenced:
+        return None
+    groups: list[list[tuple[str, Reading, Evidence]]] = []
+    for one in reversed(evidenced):
+        same = next((g for g in groups if same_value(spec.kind, g[0][1].value, one[1].value)), None)
+        if same is None:
+            groups.append([one])
+        else:
+            same.append(one)
+    found = [_agreed(group) for group in groups]
+    held = any(_holds_its_place(one) for one in found)
+    first, *others = sorted(
+        found, key=lambda one: (not _fills_its_line(spec, one), held and _is_correction(one))
+    )
+    return replace(first, rivals=tuple(others))
+
+
+def _fills_its_line(spec: FieldSpec, one: Chosen) -> bool:
+    """Whether words are what their line says, rather than some words of a sentence: names are not told in sentences."""
+    if spec.kind is not Kind.TEXT:
+        return True
+    return 2 * len(squeezed(one.reading.value)) >= len(squeezed(one.evidence.raw))
+
+
+def _is_correction(one: Chosen) -> bool:
+    return set(one.readers) == {CORRECTOR}
+
+
+def _holds_its_place(one: Chosen) -> bool:
+    """Whether a reader saw this very value at a place it was sure of."""
+    undamaged = one.evidence.match in _UNDAMAGED
+    return not _is_correction(one) and undamaged and one.reading.score >= SURE_READING
+
+
+def _agreed(agreeing: Sequence[tuple[str, Reading, Evidence]]) -> Chosen:
+    """One value and all who proposed it; in the words of whoever was surest."""
+    best = max((reading for _, reading, _ in agreeing), key=lambda reading: reading.score)
+    placed = next((evidence for _, reading, evidence in agreeing if reading.blocks), agreeing[0][2])
+    return Chosen(best, placed, tuple(reader for reader, _, _ in agreeing))
+
+
+def _choose_rows(
+    schema: Schema, header: Mapping[str, Chosen], candidates: Sequence[Candidate], paper: Paper
+) -> dict[str, Chosen]:
+    """Rows come from one reader as a whole: the one with the most cells on paper, the later one on a tie.
+
+    Rows of the language model replace others only where the document's sums and products say so.
+    """
+    best: dict[str, Chosen] = {}
+    for candidate in candidates:
+        rows = _rows_on_paper(schema, candidate, paper)
+        if candidate.reader == CORRECTOR and best:
+            takes_over = _confirmed(schema, header, rows) > _confirmed(schema, header, best)
+        else:
+            takes_over = len(rows) >= len(best)
+        best = rows if takes_over else best
+    return best
+
+
+def _rows_on_paper(schema: Schema, candidate: Candidate, paper: Paper) -> dict[str, Chosen]:
+    specs = {spec.path: spec for spec in schema.fields if "*" in spec.path}
+    rows = {}
+    for reading in candidate.readings:
+        spec = specs.get(pattern_of(reading.path))
+        if spec is None:
+            continue
+        evidence = find_evidence(paper, reading.path, spec.kind, reading.value, reading.blocks)
+        if evidence.match is not Match.NOT_FOUND:
+            rows[reading.path] = Chosen(reading, evidence, (candidate.reader,))
+    return rows
+
+
+def _confirmed(schema: Schema, header: Mapping[str, Chosen], rows: Mapping[str, Chosen]) -> tuple[int, int]:
+    """How far rules speak for rows: those that add rows up first, then those within a row; broken ones count against them."""
+    results = [
+        one for one in check_rules(schema, values_of({**header, **rows})) if set(one.fields) & set(rows)
+    ]
+    across = [one for one in results if not all(path in rows for path in one.fields)]
+    within = [one for one in results if all(path in rows for path in one.fields)]
+    return _balance(across), _balance(within)
+
+
+def _balance(results: Iterable[RuleResult]) -> int:
+    return sum((one.holds is True) - (one.holds is False) for one in results)
