@@ -18,6 +18,8 @@ _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u
 
 def visible(text: str) -> str:
     """Text with every control shown as U+FFFD and every odd line break as a newline; not yet escaped."""
+    if text.isprintable():  # no control and no line break is
+        return text
     return _CONTROLS.sub("\ufffd", _BREAKS.sub("\n", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 

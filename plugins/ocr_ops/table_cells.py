@@ -115,6 +115,8 @@ def table_without_cells(block: Block) -> bool:
 
 def is_pipe_table(text: str) -> bool:
     """Whether text is a Markdown table: rows between pipes with a rule of dashes among them."""
+    if "|" not in text:
+        return False
     lines = [line.strip() for line in text.split("\n") if "|" in line]
     return len(lines) >= 2 and any(is_pipe_rule(line) for line in lines[1:2])
 
