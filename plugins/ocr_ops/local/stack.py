@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from ocr_ops import warehouse
@@ -37,11 +38,18 @@ def _our_environment(machine: Machine, *folders: Path) -> dict[str, str]:
     return ours
 
 
-def up(machine: Machine, port: int | None, progress: services.Progress) -> str:
-    """Prepare everything and start Airflow's services; returns the UI's URL."""
+def up(
+    machine: Machine,
+    port: int | None,
+    progress: services.Progress,
+    *,
+    extra: Mapping[str, str] | None = None,
+) -> str:
+    """Prepare everything and start Airflow's services, `extra` in their environment; returns the UI's URL."""
     prepare(machine)
     # Airflow's own part of the environment is for services to make, once they have settled the port
-    return services.up(machine.airflow, port, env=_our_environment(machine), progress=progress)
+    env = _our_environment(machine) | dict(extra or {})
+    return services.up(machine.airflow, port, env=env, progress=progress)
 
 
 def down(machine: Machine, progress: services.Progress) -> tuple[str, ...]:
