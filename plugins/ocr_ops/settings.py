@@ -57,8 +57,8 @@ class Settings:
     """Model name the OCR servers serve."""
     ocr_api_key: str = field(default="", repr=False)
     """Key for the OCR servers."""
-    ocr_in_flight: int = 16
-    """Requests in flight to the OCR servers from one task."""
+    ocr_in_flight: int = 96
+    """Requests in flight to each OCR server from one task."""
     ocr_denoise: bool = False
     """Take specks out of pages before they are read."""
     ocr_contrast: bool = False
@@ -102,7 +102,7 @@ class Settings:
     review_url: str = ""
     """Address that shows a document's page to a person, once its key is put behind it; empty: no link."""
     allowed_roots: tuple[str, ...] = ()
-    """Folders documents may come from, separated by `:`; empty: no restriction outside Airflow."""
+    """Folders and `s3://bucket/prefix` documents may come from, separated by `:`; empty: no restriction outside Airflow."""
     max_bytes: int = Limits.max_bytes
     """Largest file opened, in bytes."""
     max_pages: int = Limits.max_pages
@@ -209,7 +209,9 @@ def _urls(text: str) -> tuple[str, ...]:
 
 
 def _tuple(text: str) -> tuple[str, ...]:
-    return _urls(text) if "://" in text else tuple(part for part in text.split(":") if part)
+    if "s3://" not in text and "://" in text:
+        return _urls(text)
+    return tuple(part for part in re.split(r":(?!//)", text) if part)
 
 
 _CONVERTERS: dict[str, Callable[[str], Any]] = {

@@ -13,6 +13,7 @@ from bench import INVOICE, LONG_AGO_S, Bench, ScriptedEngine, aged, bench, docum
 from databases import execute
 from einvoice_builder import Invoice, cii
 from ocr_ops.model import Status
+from ocr_ops.pipeline import listing
 from ocr_ops.pipeline.expectations import expect
 from ocr_ops.pipeline.journey import Order
 from ocr_ops.pipeline.listing import Look, look_through
@@ -118,6 +119,49 @@ def test_an_einvoice_beside_a_document_belongs_to_it_and_opens_it_when_it_change
     aged(folder / "invoice.xml")
 
     assert opened(shop, folder) == {"invoice.pdf"}
+
+
+@pytest.mark.parametrize("together", [1, 2, 3, 100])
+def test_a_listing_in_parts_finds_what_a_listing_at_once_finds(
+    tmp_path: Path, shop: Bench, monkeypatch: pytest.MonkeyPatch, together: int
+):
+    folder = tmp_path / "einvoices"
+    (folder / "below.pdf").mkdir(parents=True)
+    for name in ("a.pdf", "b.c.pdf", "below.pdf/z.pdf"):
+        shutil.copyfile(INVOICE, folder / name)
+    (folder / "b.c.xml").write_bytes(cii(Invoice()))
+    for name in ("b.c.pdf.png", "b.c.tx.png", "b.png", "z.png"):
+        picture(folder, name)
+    aged(*folder.iterdir())
+    aged(folder / "below.pdf" / "z.pdf")
+    monkeypatch.setattr(listing, "TOGETHER", together)
+
+    found = look(shop, folder).opened
+
+    assert {one.name: one.problems[-1].kind for one in found if one.problems} == {
+        "b.c.pdf": "duplicate",
+        "below.pdf": "unreadable_file",
+        "z.pdf": "duplicate",
+    }
+    assert [one.name for one in found] == [
+        "a.pdf", "b.c.pdf", "b.c.pdf.png", "b.c.tx.png", "b.png", "below.pdf", "z.pdf", "z.png",
+    ]  # fmt: skip
+    assert [one.name for one in found if one.source and one.source.beside] == ["b.c.pdf"]
+
+
+@pytest.mark.parametrize("together", [1, 100])
+def test_a_copy_in_another_part_than_the_known_document_is_set_aside(
+    shop: Bench, inbox: Path, monkeypatch: pytest.MonkeyPatch, database_url: str, together: int
+):
+    run(shop, inbox)
+    monkeypatch.setattr(listing, "TOGETHER", together)
+    shutil.copyfile(inbox / "b.png", inbox / "0.png")
+    aged(inbox / "0.png")
+
+    run(shop, inbox, "run 2", reprocess=True)
+
+    names = {name for name, row in documents(database_url).items() if "the same bytes" in str(row["reasons"])}
+    assert names == {"0.png", "copy of b.png"}
 
 
 def test_a_limit_takes_the_first_new_ones_and_the_next_run_the_next(shop: Bench, tmp_path: Path):

@@ -7,8 +7,19 @@ from pathlib import Path
 import pymupdf
 import pytest
 
-from ocr_ops.pipeline.journey import Journey
-from ocr_ops.pipeline.weighing import BYTES, MOST_BATCHES, PAGES, expected_pages, shared_out
+from ocr_ops.codec import to_json
+from ocr_ops.pipeline.journey import Batch, Journey, Order
+from ocr_ops.pipeline.planning import batch_json
+from ocr_ops.pipeline.scratch import Scratch
+from ocr_ops.pipeline.weighing import (
+    BYTES,
+    FEWEST_PAGES,
+    MOST_BATCHES,
+    PAGES,
+    ROUNDS,
+    expected_pages,
+    shared_out,
+)
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*_*.pdf"))
 
@@ -17,8 +28,8 @@ def journeys(count: int, *, pages: int = 1, size: int = 1000) -> list[Journey]:
     return [Journey(f"file:///{n}", str(n), size, pages_expected=pages) for n in range(count)]
 
 
-def sizes(*arguments: object, most: int = 20) -> list[int]:
-    return [len(batch) for batch in shared_out(*arguments, most=most)]  # type: ignore[arg-type]
+def sizes(documents: list[Journey], *, most: int = 0, readers: int = 1) -> list[int]:
+    return [len(batch) for batch in shared_out(documents, most=most, readers=readers)]
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
@@ -44,11 +55,18 @@ def test_a_picture_is_a_page_and_a_forged_count_is_bounded():
 
 
 def test_a_batch_is_full_by_documents_by_pages_or_by_bytes():
-    assert sizes(journeys(45)) == [20, 20, 5]
-    assert sizes(journeys(4, pages=PAGES // 2)) == [2, 2]
+    assert sizes(journeys(45), most=20) == [20, 20, 5]
+    assert sizes(journeys(4 * ROUNDS, pages=PAGES // 2)) == [2] * 2 * ROUNDS
     assert sizes(journeys(3, size=BYTES)) == [1, 1, 1]
     assert sizes(journeys(2, pages=PAGES * 3)) == [1, 1]
     assert sizes([]) == []
+
+
+def test_a_small_folder_is_shared_by_all_readers_but_never_into_crumbs():
+    assert sizes(journeys(30)) == [30]
+    assert sizes(journeys(2000), readers=1) == [PAGES] * 8
+    assert sizes(journeys(2000), readers=5) == [100] * 20
+    assert sizes(journeys(200), readers=5) == [FEWEST_PAGES] * 5
 
 
 def test_a_hundred_thousand_documents_are_shared_out_in_as_many_batches_as_airflow_may_map_over():
@@ -59,3 +77,14 @@ def test_a_hundred_thousand_documents_are_shared_out_in_as_many_batches_as_airfl
     assert len(batches) <= MOST_BATCHES
     assert [journey for batch in batches for journey in batch] == everything
     assert max(map(len, batches)) <= 2 * 100_000 / MOST_BATCHES
+
+
+def test_a_batch_put_together_from_noted_documents_is_the_batch_that_its_documents_make():
+    order = Order(tenant="acme")
+    documents = tuple(journeys(3))
+
+    with Scratch() as scratch:
+        scratch.add(documents)
+        (noted,) = scratch.parts([3])
+
+    assert batch_json(order, noted, 7) == to_json(Batch(order, documents, 7))

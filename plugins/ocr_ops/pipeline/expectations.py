@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
 from sqlalchemy import text
 
@@ -12,6 +11,7 @@ from ocr_ops.pipeline.journey import Order
 from ocr_ops.pipeline.planning import Forecast, forecast
 from ocr_ops.pipeline.workshop import Workshop
 from ocr_ops.settings import LlmProvider, Settings
+from ocr_ops.source import Place
 from ocr_ops.warehouse.connecting import connected
 
 _MILLION = 1_000_000
@@ -58,8 +58,8 @@ class Expectation:
         )
 
 
-def expect(shop: Workshop, folder: Path, order: Order) -> Expectation:
-    """Look at a folder as a run would, and judge from earlier runs what that run would take."""
+def expect(shop: Workshop, folder: Place, order: Order) -> Expectation:
+    """Look at a folder or a bucket as a run would, and judge from earlier runs what that run would take."""
     seen = forecast(shop, folder, order)
     with connected(shop.settings.database_url) as connection:
         pace = connection.scalar(_PACE)

@@ -20,8 +20,8 @@ class Order:
     engine: OcrEngine | None = None
     """None: the one in the settings."""
     reprocess: bool = False
-    batch_size: int = 20
-    """Most documents in one batch; a batch of long or large ones has fewer."""
+    batch_size: int = 0
+    """Most documents in one batch; 0: as many as their pages and bytes allow."""
     tenant: str = "main"
     """Whose documents they are."""
     limit: int = 0

@@ -99,7 +99,7 @@ def _keep_source(shop: Workshop, found: SourceDocument) -> None:
     if shop.store.has(found.digest):
         return
     try:
-        read, data = source.load_source(source.found(found.uri), shop.settings.limits)
+        read, data = source.load_source(source.found(found.uri, shop.s3), shop.settings.limits)
     except UnreadableDocument as problem:
         raise OtherBytes(problem.kind, f"after it was found: {problem.detail}") from problem
     if read.digest != found.digest:

@@ -6,45 +6,67 @@ Planning twice gives the same batches, unless files came or were loaded meanwhil
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from ocr_ops.codec import canonical_json, to_json, to_plain
 from ocr_ops.model import Digest, SourceDocument, Stage, Status
 from ocr_ops.pipeline.journey import Batch, Journey, Order
-from ocr_ops.pipeline.listing import Look, look_through, unknown
-from ocr_ops.pipeline.weighing import shared_out
+from ocr_ops.pipeline.listing import Look, looks, unknown
+from ocr_ops.pipeline.scratch import Scratch
+from ocr_ops.pipeline.weighing import lengths, shared_out
 from ocr_ops.pipeline.workshop import Event, Workshop
+from ocr_ops.source import Place
 from ocr_ops.warehouse import Warehouse
 
 
 def plan(
-    shop: Workshop, folder: Path, order: Order, *, run_id: str, dag_id: str, note_known: bool = True
+    shop: Workshop, place: Place, order: Order, *, run_id: str, dag_id: str, note_known: bool = True
 ) -> list[str]:
-    """List a folder, leave out what is known, store the rest in batches; returns their digests. Starts the run.
+    """List a folder or a bucket, leave out what is known, store the rest in batches; returns their digests. Starts the run.
 
     `note_known` records that this run met known documents; a schedule that looks every minute does without.
     """
-    with Warehouse(shop.settings.database_url, tenant=order.tenant) as warehouse:
-        look, fresh = _news(shop, warehouse, folder, order)
-        if fresh or note_known:
-            params = {"folder": str(folder), **to_plain(order)}
-            warehouse.start_run(run_id, trigger="airflow", started_at=_now(), dag_id=dag_id, params=params)
-        if note_known:
-            warehouse.note_seen(_met(look, fresh), run_id=run_id, seen_at=_now())
-        if note_known and not fresh:
+    params = {"folder": str(place), **to_plain(order)}
+    begin = partial(Warehouse.start_run, trigger="airflow", started_at=_now(), dag_id=dag_id, params=params)
+    found = 0
+    with Warehouse(shop.settings.database_url, tenant=order.tenant) as warehouse, Scratch() as todo:
+        for look, fresh in _news(shop, warehouse, place, order):
+            found += look.found
+            todo.add(fresh)
+            if note_known:
+                begin(warehouse, run_id)
+                warehouse.note_seen(_met(look, fresh), run_id=run_id, seen_at=_now())
+            warehouse.note_listed(look.stamps)
+        new = todo.count
+        if new or note_known:
+            begin(warehouse, run_id)
+        if not new and note_known:
             warehouse.finish_run(run_id, finished_at=_now())
-        warehouse.note_listed(look.stamps)
-    words = f"{len(fresh)} new of {look.found} documents"
-    shop.report(Event(Stage.FIND, folder.name, len(fresh), look.found, words))
-    return store_batches(shop, order, fresh)
+        shop.report(Event(Stage.FIND, Path(str(place)).name, new, found, f"{new} new of {found} documents"))
+        return _store_noted(shop, order, todo)
+
+
+def _store_noted(shop: Workshop, order: Order, todo: Scratch) -> list[str]:
+    """Share noted documents out in batches and keep these, one in memory at a time; returns their digests."""
+    pages, sizes = todo.weights()
+    shares = lengths(pages, sizes, most=order.batch_size, readers=shop.readers(order.engine))
+    return [shop.store.put(batch_json(order, part, len(pages))) for part in todo.parts(shares)]
+
+
+def batch_json(order: Order, documents: Sequence[bytes], of: int) -> bytes:
+    """A `Batch` as `to_json` writes it, put together from the JSON of its documents."""
+    return b'{"documents":[%b],"of":%d,"order":%b}' % (b",".join(documents), of, to_json(order))
 
 
 def store_batches(shop: Workshop, order: Order, journeys: Sequence[Journey]) -> list[str]:
     """Share documents out in batches and keep these; returns their digests."""
-    batches = shared_out(journeys, most=order.batch_size)
+    batches = shared_out(journeys, most=order.batch_size, readers=shop.readers(order.engine))
     return [shop.store.put(to_json(Batch(order, part, len(journeys)))) for part in batches]
 
 
@@ -71,30 +93,46 @@ class Forecast:
     """Expected pages of the new ones."""
 
 
-def forecast(shop: Workshop, folder: Path, order: Order) -> Forecast:
+def forecast(shop: Workshop, place: Place, order: Order) -> Forecast:
     """What `plan` would find now; changes nothing."""
+    found = unreadable = readable_pages = 0
+    pages, sizes = array("q"), array("q")
     with Warehouse(shop.settings.database_url, tenant=order.tenant) as warehouse:
-        look, fresh = _news(shop, warehouse, folder, order)
-    readable = [journey for journey in fresh if journey.status is not Status.QUARANTINED]
+        for look, fresh in _news(shop, warehouse, place, order):
+            found += look.found
+            for journey in fresh:
+                pages.append(journey.pages_expected)
+                sizes.append(journey.size_bytes)
+                if journey.status is Status.QUARANTINED:
+                    unreadable += 1
+                else:
+                    readable_pages += journey.pages_expected
+    shares = lengths(pages, sizes, most=order.batch_size, readers=shop.readers(order.engine))
     return Forecast(
-        found=look.found,
-        known=look.found - len(fresh),
-        unreadable=len(fresh) - len(readable),
-        new=len(readable),
-        batches=sum(1 for _ in shared_out(fresh, most=order.batch_size)),
-        pages=sum(journey.pages_expected for journey in readable),
+        found=found,
+        known=found - len(pages),
+        unreadable=unreadable,
+        new=len(pages) - unreadable,
+        batches=len(shares),
+        pages=readable_pages,
     )
 
 
-def _news(shop: Workshop, warehouse: Warehouse, folder: Path, order: Order) -> tuple[Look, list[Journey]]:
-    """What lies there, and what of it is to be done."""
-    look = look_through(shop, folder, warehouse=warehouse, open_all=order.reprocess)
-    fresh = list(look.opened) if order.reprocess else unknown(warehouse, look.opened)
-    if not order.limit or len(fresh) <= order.limit:
-        return look, fresh
-    left = {journey.uri for journey in fresh[order.limit :]}
-    opened = tuple(journey for journey in look.opened if journey.uri not in left)
-    return replace(look, opened=opened), fresh[: order.limit]
+def _news(
+    shop: Workshop, warehouse: Warehouse, place: Place, order: Order
+) -> Iterator[tuple[Look, list[Journey]]]:
+    """What lies there, part by part, and what of each is to be done; nothing more once the order's limit is reached."""
+    left = order.limit or sys.maxsize
+    for look in looks(shop, place, warehouse=warehouse, open_all=order.reprocess):
+        fresh = list(look.opened) if order.reprocess else unknown(warehouse, look.opened)
+        if len(fresh) > left:
+            beyond = {journey.uri for journey in fresh[left:]}
+            look = replace(look, opened=tuple(one for one in look.opened if one.uri not in beyond))
+            fresh = fresh[:left]
+        yield look, fresh
+        left -= len(fresh)
+        if not left:
+            return
 
 
 def _met(look: Look, fresh: Sequence[Journey]) -> list[SourceDocument]:

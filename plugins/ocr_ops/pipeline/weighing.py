@@ -7,16 +7,21 @@ or says how many there are.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ocr_ops.pipeline.journey import Journey
 
 MOST_BATCHES = 200
 """Batches of one run. Above it batches grow: what a task hands on has to stay small, and Airflow maps over 1,024 at most."""
-PAGES = 60
-"""Expected pages after which a batch is full, whatever it holds."""
-BYTES = 64_000_000
+PAGES = 250
+"""Expected pages after which a batch is full: the start of its tasks is a few per cent of its work then."""
+FEWEST_PAGES = 40
+"""Expected pages that no batch is cut below to keep more readers busy: its tasks would cost more to start than they save."""
+BYTES = 200_000_000
 """Bytes after which a batch is full."""
+ROUNDS = 4
+"""Batches for each reader, where there are pages enough: while one is extracted and loaded the next is read, and the last ones end
+at about the same time."""
 _BYTES_A_PAGE = 50_000
 """Of PDFs whose pages cannot be seen without decoding, on average of the sample documents."""
 _MOST_PAGES = 5_000
@@ -34,32 +39,42 @@ def expected_pages(media_type: str, data: bytes) -> int:
     return max(1, min(named or counted or len(data) // _BYTES_A_PAGE, _MOST_PAGES))
 
 
-def shared_out(journeys: Sequence[Journey], *, most: int) -> Iterator[tuple[Journey, ...]]:
-    """Documents in batches, in order; a batch ends with `most` documents, PAGES pages or BYTES bytes.
+def shared_out(journeys: Sequence[Journey], *, most: int, readers: int = 1) -> Iterator[tuple[Journey, ...]]:
+    """Documents in batches, in order, as `lengths` says."""
+    pages = [one.pages_expected for one in journeys]
+    sizes = [one.size_bytes for one in journeys]
+    start = 0
+    for length in lengths(pages, sizes, most=most, readers=readers):
+        yield tuple(journeys[start : start + length])
+        start += length
 
-    Where that would be more than MOST_BATCHES, all three grow.
+
+def lengths(pages: Sequence[int], sizes: Sequence[int], *, most: int = 0, readers: int = 1) -> list[int]:
+    """How many documents each batch holds, in order, from the expected pages and the bytes of each document.
+
+    A batch ends with `most` documents (0: any number), BYTES bytes, or as many pages as give each of the `readers` ROUNDS
+    batches, between FEWEST_PAGES and PAGES. Where that would be more than MOST_BATCHES, all of them grow.
     """
+    full = min(max(-(-sum(pages) // (ROUNDS * readers)), FEWEST_PAGES), PAGES)
     growth = 1
     while True:
-        batches = list(_filled(journeys, most * growth, PAGES * growth, BYTES * growth))
-        if len(batches) <= MOST_BATCHES:
-            yield from batches
-            return
-        growth = max(growth + 1, growth * len(batches) // MOST_BATCHES)
+        found = list(_filled(zip(pages, sizes, strict=True), most * growth, full * growth, BYTES * growth))
+        if len(found) <= MOST_BATCHES:
+            return found
+        growth = max(growth + 1, growth * len(found) // MOST_BATCHES)
 
 
-def _filled(journeys: Sequence[Journey], most: int, pages: int, size: int) -> Iterator[tuple[Journey, ...]]:
-    batch: list[Journey] = []
-    weight = heft = 0
-    for journey in journeys:
-        full = (
-            len(batch) == most or weight + journey.pages_expected > pages or heft + journey.size_bytes > size
-        )
-        if batch and full:
-            yield tuple(batch)
-            batch, weight, heft = [], 0, 0
-        batch.append(journey)
-        weight += journey.pages_expected
-        heft += journey.size_bytes
-    if batch:
-        yield tuple(batch)
+def _filled(
+    documents: Iterable[tuple[int, int]], most: int, most_pages: int, most_bytes: int
+) -> Iterator[int]:
+    length = pages = size = 0
+    for own_pages, own_size in documents:
+        full = length == most or pages + own_pages > most_pages or size + own_size > most_bytes
+        if length and full:
+            yield length
+            length = pages = size = 0
+        length += 1
+        pages += own_pages
+        size += own_size
+    if length:
+        yield length

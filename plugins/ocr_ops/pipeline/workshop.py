@@ -12,9 +12,11 @@ from ocr_ops.engines.tiles import Tiling, tiling_of
 from ocr_ops.model import Digest, Stage
 from ocr_ops.ocr import preparation_for
 from ocr_ops.picture_prep import Preparation
+from ocr_ops.pools import OCR_POOL, pools_for
 from ocr_ops.readers.llm import LlmReader
 from ocr_ops.readers.llm_peer import Peer
 from ocr_ops.readers.llm_purse import Budget, Purse
+from ocr_ops.s3 import S3Access
 from ocr_ops.schemas import FOLDER as SCHEMA_FOLDER
 from ocr_ops.settings import LlmProvider, OcrEngine, Settings
 
@@ -47,11 +49,15 @@ class Workshop:
     schema_folder: Path = SCHEMA_FOLDER
     purse: Purse = field(default_factory=Purse)
     """What the run may still spend on the LLM: one for all that works in this workshop."""
+    s3: S3Access | None = None
+    """How to get at buckets that documents come from; None: as boto3 finds by itself."""
 
     @classmethod
-    def from_settings(cls, settings: Settings, report: Report = silent) -> Workshop:
+    def from_settings(
+        cls, settings: Settings, report: Report = silent, s3: S3Access | None = None
+    ) -> Workshop:
         """Open the audit store that the settings name."""
-        return cls(settings, open_store(settings.audit_uri), report, purse=Purse(budget_of(settings)))
+        return cls(settings, open_store(settings.audit_uri), report, purse=Purse(budget_of(settings)), s3=s3)
 
     def for_part(self, part: int, of: int) -> Workshop:
         """The workshop of a task that does `part` of the `of` documents of a run, with that share of the run's budget."""
@@ -93,6 +99,11 @@ class Workshop:
         if (name or self.settings.ocr_engine) is OcrEngine.VLLM:
             return self.settings.ocr_in_flight * max(1, len(self.settings.ocr_urls))
         return 1
+
+    def readers(self, name: OcrEngine | None = None) -> int:
+        """How many tasks read side by side: the slots that the OCR pool is made with."""
+        served = (name or self.settings.ocr_engine) is OcrEngine.VLLM
+        return pools_for(ocr_servers=served)[OCR_POOL][0]
 
     def llm(self) -> LlmReader | None:
         """Make the LLM reader, or None where none is configured."""
