@@ -10,8 +10,8 @@ POOLS: dict[str, tuple[int, str]] = {
     WAREHOUSE_POOL: (4, "Tasks that load Postgres at once"),
 }
 
-READERS = 5
-"""Read tasks at once over OCR servers: while one starts and one waits for its last pages, the others fill their places."""
+READERS = 3
+"""Read tasks at once over OCR servers: while one starts or waits for its last pages, the others fill the 256 places of a server."""
 
 
 def pools_for(*, ocr_servers: bool) -> dict[str, tuple[int, str]]:
