@@ -19,7 +19,7 @@ from ocr_ops.codec import digest_of
 from ocr_ops.model import Candidate, Digest, Problem, ProblemKind, ReadPage, Schema, Stage
 from ocr_ops.model_faults import ContextExceeded, RequestRefused
 from ocr_ops.readers.llm_answer import Answer, answer_from, merged, proposed_values, request_parts
-from ocr_ops.readers.llm_peer import Conversation, Peer, Picture
+from ocr_ops.readers.llm_peer import Conversation, Peer, Picture, Request
 from ocr_ops.readers.llm_purse import Purse
 
 NAME = "llm"
@@ -204,7 +204,7 @@ class LlmReader:
             text + len(prompts.data_json(wanted).encode()), max_tokens, len(pictures)
         ) as spent:
             try:
-                completion = await talk.ask(messages, wanted, max_tokens=max_tokens, pictures=pictures)
+                completion = await talk.ask(Request(messages, wanted, max_tokens, pictures))
             except RequestRefused:
                 spent.prompt_tokens = spent.completion_tokens = 0
                 raise

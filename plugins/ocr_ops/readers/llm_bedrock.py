@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from ocr_ops import prompts
 from ocr_ops.chat_server import Completion, patience
 from ocr_ops.errors import ModelRefused, ModelUnreachable, OcrOpsError
 from ocr_ops.model_faults import (
@@ -25,7 +24,7 @@ from ocr_ops.model_faults import (
     complaint_of,
     speaks_of_context,
 )
-from ocr_ops.readers.llm_peer import TOOL, TOOL_MEANING, Picture
+from ocr_ops.readers.llm_peer import TOOL, TOOL_MEANING, Ladder, Picture, Request
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -44,6 +43,19 @@ class ReplyForm(StrEnum):
     OFFERED_TOOL = "offered_tool"
     """It may use the tool: some models refuse to be made to."""
     PLAIN = "plain"
+
+    @property
+    def form(self) -> str:
+        """How an answer is asked for."""
+        return self.value
+
+    def after(self, refusal: RequestRefused | ServerFailed) -> ReplyForm | None:
+        """What to try after a refusal; None when it is not about the form."""
+        return self.simpler() if refusal.status == 400 else None
+
+    def simpler(self) -> ReplyForm | None:
+        """The next simpler form; None when there is none."""
+        return _LOWER.get(self)
 
 
 _LOWER = dict(zip(ReplyForm, list(ReplyForm)[1:], strict=False))
@@ -82,9 +94,9 @@ class BedrockPeer:
             )
         return self._model
 
-    def converse(self) -> BedrockConversation:
+    def converse(self) -> Ladder[ReplyForm]:
         """Start over, in the form that last worked."""
-        return BedrockConversation(self)
+        return Ladder(self.form, self.send)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -92,13 +104,15 @@ class BedrockPeer:
         if client is not None:
             client.close()
 
-    async def send(self, body: Mapping[str, Any]) -> Completion:
-        """One request with patience for what passes."""
-        body = {"modelId": await self.model(), **body}
+    async def send(self, request: Request, form: ReplyForm) -> Completion:
+        """One request with patience for what passes; a finished reply proves its form."""
+        body = {"modelId": await self.model(), **_body(request, form)}
         async for attempt in patience(self._tries, self._backoff_s):
             with attempt:
-                return await asyncio.to_thread(self._converse, body)
-        raise AssertionError("patience ends with a reply or an error")
+                completion = await asyncio.to_thread(self._converse, body)
+        if completion.finish_reason == "stop":
+            self.form = form
+        return completion
 
     def _converse(self, body: Mapping[str, Any]) -> Completion:
         # importing boto3 takes half a second, which who never meets Bedrock need not wait for
@@ -130,70 +144,23 @@ class BedrockPeer:
         return session.client("bedrock-runtime", endpoint_url=self._endpoint_url or None, config=config)
 
 
-class BedrockConversation:
-    """The exchanges about one record."""
-
-    def __init__(self, peer: BedrockPeer) -> None:
-        self._peer = peer
-        self._form = peer.form
-
-    @property
-    def form(self) -> str:
-        """How the last answer was asked for."""
-        return self._form
-
-    def loosen(self) -> None:
-        """Ask in a freer form from now on, where there is one."""
-        self._form = _LOWER.get(self._form, self._form)
-
-    async def ask(
-        self,
-        messages: Sequence[prompts.Message],
-        wanted: Mapping[str, Any],
-        *,
-        max_tokens: int,
-        pictures: Sequence[Picture] = (),
-    ) -> Completion:
-        """One answer, asking ever simpler until the model understands."""
-        while True:
-            try:
-                completion = await self._peer.send(
-                    _request(messages, wanted, max_tokens, pictures, self._form)
-                )
-            except ContextExceeded:
-                raise
-            except RequestRefused as refusal:
-                if refusal.status != 400 or self._form not in _LOWER:
-                    raise
-                self.loosen()
-                continue
-            if completion.finish_reason == "stop":
-                self._peer.form = self._form
-            return completion
-
-
-def _request(
-    messages: Sequence[prompts.Message],
-    wanted: Mapping[str, Any],
-    max_tokens: int,
-    pictures: Sequence[Picture],
-    form: ReplyForm,
-) -> dict[str, Any]:
+def _body(request: Request, form: ReplyForm) -> dict[str, Any]:
+    messages = request.messages
     system = [{"text": message["content"]} for message in messages if message["role"] == "system"]
     spoken = [
         {"role": message["role"], "content": [{"text": message["content"]}]}
         for message in messages
         if message["role"] != "system"
     ]
-    if pictures and spoken:
-        spoken[0]["content"] = [*(_image(picture) for picture in pictures), *spoken[0]["content"]]
+    if request.pictures and spoken:
+        spoken[0]["content"] = [*(_image(picture) for picture in request.pictures), *spoken[0]["content"]]
     body: dict[str, Any] = {
         "messages": spoken,
         "system": system,
-        "inferenceConfig": {"maxTokens": max_tokens, "temperature": 0.0},
+        "inferenceConfig": {"maxTokens": request.max_tokens, "temperature": 0.0},
     }
     if form is not ReplyForm.PLAIN:
-        tool = {"name": TOOL, "description": TOOL_MEANING, "inputSchema": {"json": dict(wanted)}}
+        tool = {"name": TOOL, "description": TOOL_MEANING, "inputSchema": {"json": dict(request.wanted)}}
         choice: dict[str, Any] = {"tool": {"name": TOOL}} if form is ReplyForm.TOOL else {"auto": {}}
         body["toolConfig"] = {"tools": [{"toolSpec": tool}], "toolChoice": choice}
     return body

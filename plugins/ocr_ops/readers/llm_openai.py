@@ -15,9 +15,9 @@ from typing import Any
 from ocr_ops import prompts
 from ocr_ops.chat_server import ChatServer, Completion, patience
 from ocr_ops.errors import ModelRefused
-from ocr_ops.model_faults import ContextExceeded, RequestRefused, ServerFailed
+from ocr_ops.model_faults import RequestRefused, ServerFailed
 from ocr_ops.readers.llm_answer import allows_strict
-from ocr_ops.readers.llm_peer import TOOL, TOOL_MEANING, Picture
+from ocr_ops.readers.llm_peer import TOOL, TOOL_MEANING, Ladder, Picture, Request
 
 
 class ReplyForm(StrEnum):
@@ -54,9 +54,9 @@ class Dialect:
             return replace(self, temperature=False)
         if self.system_role and ("system role" in said or "system message" in said):
             return replace(self, system_role=False)
-        return self.lower()
+        return self.simpler()
 
-    def lower(self) -> Dialect | None:
+    def simpler(self) -> Dialect | None:
         """The same with a less demanding form of reply; None when there is none."""
         return replace(self, form=_LOWER[self.form]) if self.form in _LOWER else None
 
@@ -95,17 +95,17 @@ class OpenAiPeer:
             self._model = listed[0][0]
         return self._model
 
-    def converse(self) -> OpenAiConversation:
+    def converse(self) -> Ladder[Dialect]:
         """Start over, speaking as the server last understood."""
-        return OpenAiConversation(self)
+        return Ladder(self.dialect, self.send)
 
     async def close(self) -> None:
         """Close the connections of the running event loop."""
         await self._server.close()
 
-    async def send(self, body: Mapping[str, Any], dialect: Dialect) -> Completion:
+    async def send(self, request: Request, dialect: Dialect) -> Completion:
         """One request with patience for what passes; a finished reply proves its dialect."""
-        body = {"model": await self.model(), **body}
+        body = {"model": await self.model(), **_body(request, dialect)}
         async for attempt in patience(self._tries, self._backoff_s):
             with attempt:
                 try:
@@ -121,60 +121,20 @@ class OpenAiPeer:
         return completion
 
 
-class OpenAiConversation:
-    """The exchanges about one record."""
-
-    def __init__(self, peer: OpenAiPeer) -> None:
-        self._peer = peer
-        self._dialect = peer.dialect
-
-    @property
-    def form(self) -> str:
-        """How the last answer was asked for."""
-        return self._dialect.form
-
-    def loosen(self) -> None:
-        """Ask in a freer form from now on, where there is one."""
-        self._dialect = self._dialect.lower() or self._dialect
-
-    async def ask(
-        self,
-        messages: Sequence[prompts.Message],
-        wanted: Mapping[str, Any],
-        *,
-        max_tokens: int,
-        pictures: Sequence[Picture] = (),
-    ) -> Completion:
-        """One completion, speaking ever simpler until the server understands."""
-        while True:
-            body = _request(messages, wanted, max_tokens, pictures, self._dialect)
-            try:
-                return await self._peer.send(body, self._dialect)
-            except ContextExceeded:
-                raise
-            except (RequestRefused, ServerFailed) as refusal:
-                simpler = self._dialect.after(refusal)
-                if simpler is None:
-                    raise
-                self._dialect = simpler
-
-
 class _NotUnderstood(RequestRefused):
     """A 500 that may only mean that the form of the request is not supported."""
 
 
-def _request(
-    messages: Sequence[prompts.Message],
-    wanted: Mapping[str, Any],
-    max_tokens: int,
-    pictures: Sequence[Picture],
-    dialect: Dialect,
-) -> dict[str, Any]:
+def _body(request: Request, dialect: Dialect) -> dict[str, Any]:
+    messages = request.messages
     spoken = list(messages) if dialect.system_role else prompts.without_system_role(messages)
-    body: dict[str, Any] = {"messages": _shown(spoken, pictures), dialect.length_key: max_tokens}
+    body: dict[str, Any] = {
+        "messages": _shown(spoken, request.pictures),
+        dialect.length_key: request.max_tokens,
+    }
     if dialect.temperature:
         body["temperature"] = 0
-    return body | _held_to(dialect.form, wanted)
+    return body | _held_to(dialect.form, request.wanted)
 
 
 def _shown(messages: Sequence[prompts.Message], pictures: Sequence[Picture]) -> list[dict[str, Any]]:
