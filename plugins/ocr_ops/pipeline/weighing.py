@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from ocr_ops.pipeline.journey import Journey
 
@@ -20,8 +21,7 @@ FEWEST_PAGES = 40
 BYTES = 200_000_000
 """Bytes after which a batch is full."""
 ROUNDS = 4
-"""Batches for each reader, where there are pages enough: while one is extracted and loaded the next is read, and the last ones end
-at about the same time."""
+"""Batches for each reader, where there are pages enough: while one is extracted and loaded the next is read."""
 _BYTES_A_PAGE = 50_000
 """Of PDFs whose pages cannot be seen without decoding, on average of the sample documents."""
 _MOST_PAGES = 5_000
@@ -53,26 +53,44 @@ def lengths(pages: Sequence[int], sizes: Sequence[int], *, most: int = 0, reader
     """How many documents each batch holds, in order, from the expected pages and the bytes of each document.
 
     A batch ends with `most` documents (0: any number), BYTES bytes, or as many pages as give each of the `readers` ROUNDS
-    batches, between FEWEST_PAGES and PAGES. Where that would be more than MOST_BATCHES, all of them grow.
+    batches, between FEWEST_PAGES and PAGES. Towards the end batches shrink to a reader's half share of what is left, so that
+    all readers end together and little is left to extract and load after the last page (guided self-scheduling,
+    Polychronopoulos and Kuck 1987). Where there would be more than MOST_BATCHES, all of them grow.
     """
-    full = min(max(-(-sum(pages) // (ROUNDS * readers)), FEWEST_PAGES), PAGES)
+    total = sum(pages)
+    full = min(max(-(-total // (ROUNDS * readers)), FEWEST_PAGES), PAGES)
     growth = 1
     while True:
-        found = list(_filled(zip(pages, sizes, strict=True), most * growth, full * growth, BYTES * growth))
+        limits = _Limits(most * growth, full * growth, BYTES * growth, 2 * readers)
+        found = list(_filled(zip(pages, sizes, strict=True), limits, total))
         if len(found) <= MOST_BATCHES:
             return found
         growth = max(growth + 1, growth * len(found) // MOST_BATCHES)
 
 
-def _filled(
-    documents: Iterable[tuple[int, int]], most: int, most_pages: int, most_bytes: int
-) -> Iterator[int]:
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Documents, pages and bytes of a batch at most, and the share of the pages left that it may have."""
+
+    documents: int
+    pages: int
+    size: int
+    share: int
+
+    def pages_of(self, left: int) -> int:
+        return min(self.pages, max(FEWEST_PAGES, -(-left // self.share)))
+
+
+def _filled(documents: Iterable[tuple[int, int]], limits: _Limits, left: int) -> Iterator[int]:
     length = pages = size = 0
+    most_pages = limits.pages_of(left)
     for own_pages, own_size in documents:
-        full = length == most or pages + own_pages > most_pages or size + own_size > most_bytes
+        full = length == limits.documents or pages + own_pages > most_pages or size + own_size > limits.size
         if length and full:
             yield length
+            left -= pages
             length = pages = size = 0
+            most_pages = limits.pages_of(left)
         length += 1
         pages += own_pages
         size += own_size
