@@ -57,15 +57,18 @@ def document_batches(found: Any, *, ends: str = "load") -> Any:
             return extract_batch(shop, batch)
 
     @task(pool=WAREHOUSE_POOL, multiple_outputs=False)
-    def load(batch: str, run_id: str | None = None) -> dict[str, int]:
+    def load(batch: str, run_id: str | None = None, ti: Any = None) -> dict[str, int]:
         """Load the batch into Postgres, propose it, or compare it with what is there."""
+        from ocr_ops.airflow_glue.lineage import note_load
         from ocr_ops.pipeline.batches import compare_batch, load_batch
 
         shop = workshop()
         with waiting_for_warehouse():
             if ends == "compare":
                 return compare_batch(shop, batch)
-            return load_batch(shop, batch, run_id=run_id or "", propose=ends == "propose")
+            counts = load_batch(shop, batch, run_id=run_id or "", propose=ends == "propose")
+        note_load(shop, batch, counts, ti)
+        return counts
 
     @task_group
     def batch(plan: str, number: int) -> Any:
