@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from ocr_ops.geometry import to_pixels
@@ -24,6 +26,8 @@ MAX_TAG = 40
 """Characters of a field's name that are drawn."""
 
 Colour = tuple[int, int, int]
+Corners = npt.NDArray[np.int64]
+"""Boxes in pixels, one row x1, y1, x2, y2 for each."""
 
 _COLOURS: Mapping[str, Colour] = {
     "text": (22, 104, 220),
@@ -49,12 +53,12 @@ def draw_overlay(picture: bytes, blocks: Iterable[Block], highlights: Mapping[st
     for block in drawn:
         if block.id in highlights:
             _outline(draw, block, size, _EVIDENCE, 2 * line + 1, fill=28)
-    words = [to_pixels(box, size) for block in drawn for box in block.boxes]
+    words = _corners([to_pixels(box, size) for block in drawn for box in block.boxes])
     for block in drawn:
         if block.id in highlights and block.boxes:
-            words.append(
-                _tag(draw, highlights[block.id][:MAX_TAG], to_pixels(block.boxes[0], size), size, words)
-            )
+            at = to_pixels(block.boxes[0], size)
+            spot = _tag(draw, highlights[block.id][:MAX_TAG], at, size, words)
+            words = np.vstack([words, _corners([spot])])
     return _jpeg(image)
 
 
@@ -87,14 +91,12 @@ def _outline(
         draw.rectangle(corners, fill=(*colour, fill), outline=(*colour, 255), width=line)
 
 
-def _tag(
-    draw: ImageDraw.ImageDraw, text: str, box: PixelBox, size: PixelSize, words: Sequence[PixelBox]
-) -> PixelBox:
+def _tag(draw: ImageDraw.ImageDraw, text: str, box: PixelBox, size: PixelSize, words: Corners) -> PixelBox:
     """Write a field's name beside its box, where it hides the fewest words; returns the place it took."""
     font = _font(max(11, round((size.width * size.height) ** 0.5 / 75)))
     _, _, right, bottom = draw.textbbox((0, 0), text, font=font)
     spots = _spots(box, round(right) + 6, round(bottom) + 4, size)
-    spot = min(spots, key=lambda s: sum(_shared(s, other) for other in words))
+    spot = spots[int(_hidden(_corners(spots), words).argmin())]
     draw.rectangle((spot.x1, spot.y1, spot.x2, spot.y2), fill=(*_EVIDENCE, 235))
     draw.text((spot.x1 + 3, spot.y1 + 1), text, font=font, fill=(255, 255, 255, 255))
     return spot
@@ -111,8 +113,15 @@ def _spots(box: PixelBox, width: int, height: int, size: PixelSize) -> list[Pixe
     return [PixelBox(x, y, x + width, y + height) for x, y in corners]
 
 
-def _shared(a: PixelBox, b: PixelBox) -> int:
-    return max(0, min(a.x2, b.x2) - max(a.x1, b.x1)) * max(0, min(a.y2, b.y2) - max(a.y1, b.y1))
+def _corners(boxes: Sequence[PixelBox]) -> Corners:
+    return np.array([(box.x1, box.y1, box.x2, box.y2) for box in boxes], np.int64).reshape(-1, 4)
+
+
+def _hidden(spots: Corners, words: Corners) -> Corners:
+    """How many pixels of words each spot covers."""
+    one = spots[:, None]
+    sides = np.minimum(one[..., 2:], words[:, 2:]) - np.maximum(one[..., :2], words[:, :2])
+    return np.asarray(sides.clip(0).prod(axis=2).sum(axis=1), np.int64)
 
 
 @lru_cache(maxsize=32)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pillow_heif
 from PIL import Image, ImageOps
@@ -172,11 +173,10 @@ def _pdf_scale(width_pt: float, height_pt: float, limits: Limits, wanted: Scale 
 def without_colour(pixels: Any) -> Any:
     """One channel where the page shows no colour: a third of the bytes, and what OCR looks at anyway."""
     step = max(1, pixels.shape[0] // 700)  # a look at every few rows tells as much as all of them
-    red, green, blue = (np.ascontiguousarray(pixels[::step, :, channel]) for channel in range(3))
-    brightest = np.maximum(np.maximum(red, green), blue)
-    spread = brightest - np.minimum(np.minimum(red, green), blue)
-    is_grey = int(spread.max(initial=0)) <= GREY_TOLERANCE
-    return np.ascontiguousarray(pixels[:, :, 1]) if is_grey else pixels
+    red, green, blue = cv2.split(np.ascontiguousarray(pixels[::step]))
+    pairs = ((red, green), (green, blue), (blue, red))
+    is_grey = all(cv2.norm(one, other, cv2.NORM_INF) <= GREY_TOLERANCE for one, other in pairs)
+    return cv2.extractChannel(pixels, 1) if is_grey else pixels
 
 
 # --- pictures ---

@@ -177,19 +177,24 @@ def _words(
     page: pymupdf.Page, picture: Pixels, pictures: Sequence[dict[str, Any]]
 ) -> tuple[list[Word], list[Word]]:
     """The words that a person can see, and those that nobody can."""
-    lines = list(_lines(page))
-    _mark_ink(page, picture, [span for _, line in lines for span in line["spans"]])
+    lines, sheet = list(_lines(page)), page.rect
+    _mark_ink(sheet, picture, [span for _, line in lines for span in line["spans"]])
     seen: list[Word] = []
     hidden: list[Word] = []
     for place, line in lines:
         level = line["dir"][0] >= LEVEL_COSINE
         for visible, characters in _runs(line):
             word = _word(characters, place, level)
-            middle = pymupdf.Point((word.x1 + word.x2) / 2, (word.y1 + word.y2) / 2)
-            (seen if visible and middle in page.rect else hidden).append(word)
+            (seen if visible and _is_on(sheet, word) else hidden).append(word)
     over = _over(page, seen, pictures)
     hidden += (word for word, above in zip(seen, over, strict=True) if above not in (None, word.text))
     return [word for word, above in zip(seen, over, strict=True) if above is None], hidden
+
+
+def _is_on(sheet: pymupdf.Rect, word: Word) -> bool:
+    """Whether the middle of a word lies on the page."""
+    across, down = (word.x1 + word.x2) / 2, (word.y1 + word.y2) / 2
+    return bool(sheet.x0 <= across < sheet.x1 and sheet.y0 <= down < sheet.y1)
 
 
 def _switched_off(page: pymupdf.Page) -> list[Word]:
@@ -210,13 +215,13 @@ def _switched_off(page: pymupdf.Page) -> list[Word]:
     return [Word(text, x1, y1, x2, y2, (block, line)) for x1, y1, x2, y2, text, block, line, _ in new]
 
 
-def _mark_ink(page: pymupdf.Page, picture: Pixels, spans: Sequence[dict[str, Any]]) -> None:
+def _mark_ink(sheet: pymupdf.Rect, picture: Pixels, spans: Sequence[dict[str, Any]]) -> None:
     """Note at each letter and digit whether the picture shows it.
 
     Signs go with what stands before them, and so do the letters without a width into which ligatures are taken apart.
     """
     known = [(span, one) for span in spans for one in span["chars"] if one["c"].isalnum() and _width(one) > 0]
-    scale = np.array([picture.shape[1] / page.rect.width, picture.shape[0] / page.rect.height] * 2)
+    scale = np.array([picture.shape[1] / sheet.width, picture.shape[0] / sheet.height] * 2)
     boxes = np.array([one["bbox"] for _, one in known]).reshape(-1, 4) * scale
     seen = ink_seen(picture, boxes, [span["color"] for span, _ in known])
     for (_, one), visible in zip(known, seen.tolist(), strict=True):
@@ -257,19 +262,25 @@ def _lines(page: pymupdf.Page) -> Iterator[tuple[tuple[int, int], dict[str, Any]
 
 def _runs(line: dict[str, Any]) -> Iterator[tuple[bool, list[dict[str, Any]]]]:
     """The characters of one line between white space, parted also where visible text ends; whether each run is visible."""
-    characters = (
-        (span["alpha"] >= FAINTEST_ALPHA and span["size"] >= SMALLEST_PT and character["ink"], character)
-        for span in line["spans"]
-        for character in span["chars"]
-    )
-    for (visible, space), run in groupby(characters, key=lambda one: (one[0], one[1]["c"].isspace())):
-        if not space:
-            yield visible, [character for _, character in run]
+    run: list[dict[str, Any]] = []
+    before: tuple[bool, bool] | None = None
+    for span in line["spans"]:
+        drawn = span["alpha"] >= FAINTEST_ALPHA and span["size"] >= SMALLEST_PT
+        for character in span["chars"]:
+            now = (drawn and character["ink"], character["c"].isspace())
+            if now != before and before is not None:
+                if not before[1]:
+                    yield before[0], run
+                run = []
+            before = now
+            run.append(character)
+    if before is not None and not before[1]:
+        yield before[0], run
 
 
 def _word(characters: Sequence[dict[str, Any]], place: tuple[int, int], level: bool) -> Word:
-    lefts, tops, rights, bottoms = zip(*(character["bbox"] for character in characters), strict=True)
-    text = "".join(character["c"] for character in characters)
+    lefts, tops, rights, bottoms = zip(*[character["bbox"] for character in characters], strict=True)
+    text = "".join([character["c"] for character in characters])
     if not text.isprintable():
         text = "".join(_REPLACEMENT if category(char) in ("Cc", "Cs") else char for char in text)
     return Word(text, min(lefts), min(tops), max(rights), max(bottoms), place, level)

@@ -8,7 +8,7 @@ What remains (digits drawn as lines, a font whose glyphs lie) shows only when th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -27,18 +27,22 @@ MOST_INK = 0.6
 """Share of ink in a character's box from which it stands on a dark ground and is looked at singly."""
 LEAST_CONTRAST, LEAST_INK = 20, 0.3
 """Difference between type and ground (0..255) that an eye sees, and the part of it that thin strokes must reach."""
+BAND_PX = 96
+"""Height of the bands in which ink is counted."""
 OVERPRINTED = 0.5
 """Share of the smaller of two words under the other from which only the later one can be read."""
+AT_ONCE = 64
+"""Words that are compared with all the others at a time."""
 ONE_SIZE = 2.5
 """Words that differ more in height stand on one another without a fight: a stamp, a watermark."""
 
 
 def ink_seen(picture: Pixels, boxes: Boxes, colours: Sequence[int]) -> Flags:
     """Whether the picture shows each character in its own colour. `boxes` in pixels, `colours` as 0xRRGGBB."""
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    sums = cv2.integral((grey < INK).view(np.uint8))
-    x1, y1, x2, y2 = _inside(boxes, grey.shape)
-    ink = sums[y2, x2] - sums[y1, x2] - sums[y2, x1] + sums[y1, x1]
+    x1, y1, x2, y2 = within = _inside(boxes, picture.shape)
+    ink = np.zeros(len(boxes), np.int64)
+    for part in _bands(y1):
+        ink[part] = _ink_in(picture, *(side[part] for side in within))
     area = np.maximum((x2 - x1) * (y2 - y1), 1)
     rgb = _rgb(colours)
     dark = rgb @ np.array([0.299, 0.587, 0.114]) < DARK_TYPE
@@ -46,6 +50,22 @@ def ink_seen(picture: Pixels, boxes: Boxes, colours: Sequence[int]) -> Flags:
     for n in np.flatnonzero(~seen):
         seen[n] = _stands_out(picture, boxes[n], rgb[n])
     return seen
+
+
+def _bands(tops: Any) -> list[Any]:
+    """Boxes that begin at about one height, by their places: counted together, in memory that the caches hold."""
+    order = np.argsort(tops, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(tops[order] // BAND_PX)) + 1) if len(order) else []
+
+
+def _ink_in(picture: Pixels, x1: Any, y1: Any, x2: Any, y2: Any) -> Any:
+    """How many pixels of each box are ink."""
+    top, left = min(y1.min(), picture.shape[0] - 1), min(x1.min(), picture.shape[1] - 1)
+    band = picture[top : max(y2.max(), top + 1), left : max(x2.max(), left + 1)]
+    grey = cv2.cvtColor(band, cv2.COLOR_RGB2GRAY)
+    sums = cv2.integral(cv2.threshold(grey, INK - 1, 1, cv2.THRESH_BINARY_INV)[1])
+    y1, y2, x1, x2 = y1 - top, y2 - top, x1 - left, x2 - left
+    return sums[y2, x2] - sums[y1, x2] - sums[y2, x1] + sums[y1, x1]
 
 
 def _rgb(colours: Sequence[int]) -> npt.NDArray[np.float64]:
@@ -113,11 +133,20 @@ def overprinted(boxes: Boxes, texts: Sequence[str]) -> list[str | None]:
     over: list[str | None] = [None] * len(boxes)
     areas = np.maximum((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), 1e-9)
     heights = np.maximum(boxes[:, 3] - boxes[:, 1], 1e-9)
-    for n, box in enumerate(boxes):
-        later = boxes[n + 1 :]
-        shared = (np.minimum(later[:, 2:], box[2:]) - np.maximum(later[:, :2], box[:2])).clip(0).prod(axis=1)
-        alike = np.abs(np.log(heights[n + 1 :] / heights[n])) < np.log(ONE_SIZE)
-        places = np.flatnonzero(alike & (shared > OVERPRINTED * np.minimum(areas[n + 1 :], areas[n])))
-        above = [texts[n + 1 + place] for place in places.tolist()]
+    for n, later in _touching(boxes):
+        box = boxes[n]
+        shared = (np.minimum(boxes[later, 2:], box[2:]) - np.maximum(boxes[later, :2], box[:2])).prod(axis=1)
+        alike = np.abs(np.log(heights[later] / heights[n])) < np.log(ONE_SIZE)
+        places = later[alike & (shared > OVERPRINTED * np.minimum(areas[later], areas[n]))]
+        above = [texts[place] for place in places.tolist()]
         over[n] = next((text for text in above if text != texts[n]), above[0] if above else None)
     return over
+
+
+def _touching(boxes: Boxes) -> Iterator[tuple[int, Any]]:
+    """Each box that shares ground with later ones, and the places of those; few do on an honest page."""
+    for start in range(0, len(boxes), AT_ONCE):
+        some = boxes[start : start + AT_ONCE, None]
+        meets: Any = (some[..., :2] < boxes[:, 2:]).all(axis=2) & (some[..., 2:] > boxes[:, :2]).all(axis=2)
+        for n in np.flatnonzero(np.triu(meets, start + 1).any(axis=1)).tolist():
+            yield start + n, np.flatnonzero(meets[n, start + n + 1 :]) + start + n + 1

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 
 from ocr_ops.audit.shelves import Entry
@@ -79,19 +80,19 @@ class Folder:
     def _write(self, path: Path, data: bytes, *, durable: bool) -> None:
         """Write beside the target and rename; `durable` waits until disk holds it (a lost key costs only work)."""
         with _disk_errors(self.root):
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _make_shelf(path.parent, durable=durable)
-            part = tempfile.NamedTemporaryFile(dir=path.parent, prefix=_PART, delete=False)  # noqa: SIM115
+            if not path.parent.is_dir():
+                self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _make_shelf(path.parent, durable=durable)
+            part = path.parent / f"{_PART}{secrets.token_hex(8)}"
             try:
-                with part:
-                    part.write(data)
-                    part.flush()
-                    os.fchmod(part.fileno(), 0o440)
+                with part.open("xb", buffering=0) as file:
+                    _write_all(file, data)
+                    os.fchmod(file.fileno(), 0o440)
                     if durable:
-                        os.fsync(part.fileno())
-                Path(part.name).replace(path)
+                        os.fsync(file.fileno())
+                part.replace(path)
             except BaseException:
-                Path(part.name).unlink(missing_ok=True)
+                part.unlink(missing_ok=True)
                 raise
             if durable:
                 _sync_folder(path.parent)
@@ -112,6 +113,12 @@ def _entries(folder: Path, name: str) -> Iterator[Entry]:
         except FileNotFoundError:
             continue
         yield Entry(inner, seen.st_size, seen.st_mtime, one.name.startswith(_PART))
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _make_shelf(shelf: Path, *, durable: bool) -> None:

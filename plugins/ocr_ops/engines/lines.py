@@ -11,7 +11,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from ocr_ops.engines.embedded import EmbeddedEngine, decoded, models_for
+from ocr_ops.engines.embedded import EmbeddedEngine, models_for
 from ocr_ops.engines.rapid import Picture
 from ocr_ops.model import PixelBox
 
@@ -24,21 +24,32 @@ and a digit put before or after a number must come into view."""
 LARGER = 2
 THREADS = 1
 """So small a picture is read in half the processor time by one thread, and other documents keep the other cores."""
-WIDTHS = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072)
-"""Input widths of the recogniser: the next one that a line fits into."""
+WIDTHS = (128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 1024, 1536, 2048, 3072)
+"""Input widths of the recogniser: the next one that a line fits into. The time it takes grows with the width, and a number
+or a date takes 128 to 224."""
 
 
 @cache
 def identity() -> Mapping[str, str]:
     """What decides a reading, as plain strings."""
-    return {**EmbeddedEngine().identity, "margins": f"{MARGIN} {SIDE_MARGIN}"}
+    widths = " ".join(map(str, WIDTHS))
+    return {**EmbeddedEngine().identity, "margins": f"{MARGIN} {SIDE_MARGIN}", "widths": widths}
+
+
+def decoded(picture: bytes) -> Picture:
+    """Pixels exactly as stored, one channel where the picture has no more; ValueError when these are no picture."""
+    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), flags) if picture else None
+    if pixels is None:
+        raise ValueError("the recogniser was handed bytes that are no picture")
+    return np.asarray(pixels, np.uint8)
 
 
 def read_lines(pixels: Picture, boxes: Sequence[PixelBox]) -> list[str]:
     """Read one line a box; nothing where a box holds no pixel."""
     if not boxes:
         return []
-    crops = [_crop(pixels, box) for box in boxes]
+    crops = [_coloured(_crop(pixels, box)) for box in boxes]
     with models_for(THREADS) as models:
         return [models.read(crop, WIDTHS).text if crop.size else "" for crop in crops]
 
@@ -48,7 +59,7 @@ def read_sizes(pixels: Picture, box: PixelBox) -> tuple[str, str]:
 
     Nothing beside the box comes into view: an engine found it around the line, and the next words are not its.
     """
-    crop = np.ascontiguousarray(pixels[box.y1 : box.y2, box.x1 : box.x2])
+    crop = _coloured(pixels[box.y1 : box.y2, box.x1 : box.x2])
     if not crop.size:
         return "", ""
     doubled = cv2.resize(crop, None, fx=LARGER, fy=LARGER, interpolation=cv2.INTER_CUBIC)
@@ -61,4 +72,10 @@ def _crop(pixels: Picture, box: PixelBox) -> Picture:
     above, beside = (round(part * (box.y2 - box.y1)) + 1 for part in (MARGIN, SIDE_MARGIN))
     x1, x2 = max(box.x1 - beside, 0), min(box.x2 + beside, width)
     y1, y2 = max(box.y1 - above, 0), min(box.y2 + above, height)
-    return np.ascontiguousarray(pixels[y1:y2, x1:x2])
+    return pixels[y1:y2, x1:x2]
+
+
+def _coloured(crop: Picture) -> Picture:
+    """Three channels, as the recogniser wants them; of the crop alone, which is small."""
+    channels = (1, 1, 3) if crop.ndim == 2 else (1, 1, 1)
+    return np.ascontiguousarray(np.tile(np.atleast_3d(crop), channels))
