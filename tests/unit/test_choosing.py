@@ -9,7 +9,7 @@ import pytest
 from builders import candidate, candidate_of, page_of
 from ocr_ops.judge.decide import judge
 from ocr_ops.model import Candidate, ReadPage, Status
-from ocr_ops.schemas import load_schema
+from ocr_ops.schemas import load_calibration, load_schema
 
 RECEIPT = load_schema("receipt")
 SHOP = page_of(
@@ -146,6 +146,20 @@ def test_the_order_in_which_readers_come_does_not_make_a_correction_right() -> N
     layout, answer = candidate(**RIGHT), model(**RIGHT | {"merchant_name": "trading as Beta"})
 
     assert judged(layout, answer) == judged(answer, layout)
+
+
+def test_a_model_that_repeats_what_it_was_told_makes_nothing_more_probable() -> None:
+    alone, repeated = (
+        judge(RECEIPT, candidates, [SHOP], load_calibration())
+        for candidates in ((candidate(**RIGHT),), (candidate(**RIGHT), model(**RIGHT)))
+    )
+    gained = {
+        one.field
+        for one, two in zip(alone.evidence, repeated.evidence, strict=True)
+        if two.probability != one.probability
+    }
+
+    assert gained == {"/date", "/total"}
 
 
 def test_an_e_invoice_goes_before_what_was_read() -> None:

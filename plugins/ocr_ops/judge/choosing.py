@@ -59,6 +59,12 @@ def choose(schema: Schema, candidates: Sequence[Candidate], paper: Paper) -> tup
     return chosen | _choose_rows(schema, chosen, candidates, paper), unseen
 
 
+def found_by(spec: FieldSpec, one: Chosen) -> int:
+    """How many readers found a value by themselves: the language model is told what others read, except of critical fields."""
+    readers = set(one.readers)
+    return len(readers if spec.critical else readers - {CORRECTOR}) or 1
+
+
 def pattern_of(path: str) -> str:
     """The schema's form of a concrete pointer: "/line_items/3/quantity" -> "/line_items/*/quantity"."""
     return "/".join("*" if part.isdigit() else part for part in path.split("/"))

@@ -13,7 +13,7 @@ from typing import Any
 
 from ocr_ops.grammar.dates import find_dates
 from ocr_ops.judge.calibration import Calibration
-from ocr_ops.judge.choosing import SURE_READING, Chosen, choose, pattern_of, same_value, values_of
+from ocr_ops.judge.choosing import SURE_READING, Chosen, choose, found_by, pattern_of, same_value, values_of
 from ocr_ops.judge.evidence import Paper, paper_of, places_of
 from ocr_ops.judge.line_sums import line_doubts
 from ocr_ops.judge.rules import check_rules
@@ -118,17 +118,17 @@ def _weighed(
     weighed = {}
     for path, one in chosen.items():
         cell = path not in specs
-        kind = specs[pattern_of(path)].kind
+        spec = specs[pattern_of(path)]
         signs = witnesses.signs(
-            kind,
+            spec.kind,
             one.reading.value,
             one.evidence,
-            readers=len(set(one.readers)),
+            readers=found_by(spec, one),
             rivals=len(one.rivals),
             label=one.reading.score,
             cell=cell,
         )
-        probability = calibration.probability(kind, signs, cell=cell) if calibration else None
+        probability = calibration.probability(spec.kind, signs, cell=cell) if calibration else None
         weighed[path] = replace(one, evidence=replace(one.evidence, signs=signs, probability=probability))
     return weighed
 
@@ -213,7 +213,7 @@ def _untrusted(
 
 def _doubt(spec: FieldSpec, one: Chosen, rules: Sequence[RuleResult], paper: Paper) -> str | None:
     """Why a critical value that stands on paper is still not trusted, or None when something independent agrees."""
-    if len(set(one.readers)) > 1 or _arithmetic_holds(spec.path, rules):
+    if found_by(spec, one) > 1 or _arithmetic_holds(spec.path, rules):
         return None
     printed = len(
         {(place.page, round(place.row / 4)) for place in places_of(paper, spec.kind, one.reading.value)}
