@@ -18,7 +18,8 @@ def alert_words(context: Mapping[str, Any], what: str) -> str:
     """What happened to which run, without anything a document said."""
     run = context.get("dag_run")
     name = _told(run, "dag_id") or str(context.get("dag_id") or "a DAG")
-    run_id = str(context.get("run_id") or _told(run, "run_id") or "")
+    # a missed deadline brings the run as the REST API tells it
+    run_id = str(context.get("run_id") or _told(run, "run_id") or _told(run, "dag_run_id"))
     reason = str(context.get("reason") or "")
     return f"ocr-ops: {name} {what}, run {run_id}{f' ({reason})' if reason else ''}"[:_LONGEST]
 

@@ -46,7 +46,8 @@ def test_a_sentence_names_the_dag_the_run_and_the_reason():
     run = SimpleNamespace(dag_id="verify_audit", run_id="r 1")
 
     assert alert_words({"dag_run": run, "reason": "3 broken"}, "failed") == WORDS
-    assert alert_words({"dag_run": {"dag_id": "d", "run_id": "r"}}, "is late") == "ocr-ops: d is late, run r"
+    late = {"dag_run": {"dag_id": "d", "dag_run_id": "r"}}
+    assert alert_words(late, "is late") == "ocr-ops: d is late, run r"
     assert alert_words({}, "failed").startswith("ocr-ops: a DAG failed")
     assert len(alert_words({"reason": "x" * 9000}, "failed")) == 500
 
