@@ -17,8 +17,10 @@ from ocr_ops.judge.choosing import SURE_READING, Chosen, choose, found_by, patte
 from ocr_ops.judge.evidence import Paper, paper_of, places_of
 from ocr_ops.judge.line_sums import line_doubts
 from ocr_ops.judge.rules import check_rules
+from ocr_ops.judge.second_look import agreed_paths, look_doubts, put_right
 from ocr_ops.judge.signs import Witnesses
 from ocr_ops.judge.stated import READER, is_zero, stated_doubts
+from ocr_ops.judge.witness import Testimony
 from ocr_ops.model import (
     Candidate,
     FieldSpec,
@@ -35,7 +37,7 @@ from ocr_ops.model import (
     Status,
 )
 
-VERSION = "8"
+VERSION = "9"
 """Part of the step's key: change it with any change of judgement."""
 
 MONTH_FIRST = frozenset({"USD", "CAD", "PHP", None})
@@ -47,20 +49,24 @@ def judge(
     candidates: Sequence[Candidate],
     pages: Sequence[ReadPage],
     calibration: Calibration | None = None,
+    looks: Sequence[Testimony] = (),
 ) -> Record:
     """Decide one document. `candidates` in the order of trust: between values that stand on paper the one that a sum
-    confirms wins, else the later reader's. Without a calibration no value gets a probability."""
+    confirms wins, else the later reader's. Without a calibration no value gets a probability. `looks`: places read again."""
     paper = paper_of(pages)
     specs = {spec.path: spec for spec in schema.fields}
     chosen, unseen = choose(schema, candidates, paper)
     problems = [problem for spec, readings in unseen for problem in _not_on_page(spec, readings)]
     chosen = _settled_by_arithmetic(schema, chosen)
+    chosen, left = put_right(schema, chosen, looks)
     values = values_of(chosen)
     rules = check_rules(schema, values)
-    chosen = _weighed(specs, chosen, Witnesses.of(paper, rules), calibration)
+    witnesses = Witnesses.of(paper, rules, agreed_paths(left, chosen))
+    chosen = _weighed(specs, chosen, witnesses, calibration)
     problems += _page_problems(pages)
     problems += [problem for candidate in candidates for problem in candidate.problems]
     problems += stated_doubts(schema, candidates, paper, same_value)
+    problems += look_doubts(left, rules)
     problems += _missing(schema, values)
     problems += _broken_rules(schema, rules)
     problems += line_doubts(rules, values, [one.evidence for one in chosen.values()], paper)

@@ -18,7 +18,7 @@ from ocr_ops.grammar.dates import DateOrder, date_order, find_dates, find_times
 from ocr_ops.grammar.numbers import Amount, DecimalMark, decimal_mark, find_amounts, find_measured
 from ocr_ops.grammar.words import fold
 from ocr_ops.judge.money import find_money, writes_whole
-from ocr_ops.model import Evidence, Kind, Match, ReadPage
+from ocr_ops.model import Evidence, GridBox, Kind, Match, ReadPage
 from ocr_ops.segments import Segment, segments_of
 
 FUZZY_AT_LEAST = 90.0
@@ -38,6 +38,7 @@ class Place:
     match: Match
     row: float
     """Vertical centre on the grid, to tell two printed lines apart."""
+    box: GridBox
     score: float | None = None
 
 
@@ -81,7 +82,13 @@ def places_of(paper: Paper, kind: Kind, value: str) -> tuple[Place, ...]:
     found = ((page, segment, shows(segment.text)) for page, segment in paper.segments)
     return tuple(
         Place(
-            page, segment.block_id, segment.text, match, (segment.box.y1 + segment.box.y2) / 2, segment.score
+            page=page,
+            block=segment.block_id,
+            raw=segment.text,
+            match=match,
+            row=(segment.box.y1 + segment.box.y2) / 2,
+            box=segment.box,
+            score=segment.score,
         )
         for page, segment, match in found
         if match is not None

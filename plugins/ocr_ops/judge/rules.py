@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
 from ocr_ops.model import RuleResult, RuleSpec, Schema
@@ -14,6 +14,12 @@ Values = Mapping[str, str]
 def check_rules(schema: Schema, values: Values) -> tuple[RuleResult, ...]:
     """Every rule of the type on the record; a row-wise rule gives one result a row."""
     return tuple(result for rule in schema.rules for result in _check(rule, values))
+
+
+def broken(rules: Sequence[RuleResult]) -> list[RuleResult]:
+    """Rules that fail; not those whose parts add up to something else that is printed, as lines do to a subtotal."""
+    added_up = {rule.fields[:-1] for rule in rules if rule.holds}
+    return [rule for rule in rules if rule.holds is False and rule.fields[:-1] not in added_up]
 
 
 def matching(pattern: str, values: Values) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from ocr_ops.grammar.dates import find_dates
 from ocr_ops.judge.calibration import Signs
 from ocr_ops.judge.evidence import Paper, numbers_in, places_of
+from ocr_ops.judge.rules import broken
 from ocr_ops.model import Evidence, Kind, Match, RuleResult
 
 LEAST_SCORE = 0.9
@@ -41,9 +42,11 @@ class Witnesses:
     """Whether the document names a rounding."""
     upheld: frozenset[str]
     broken: frozenset[str]
+    agreed: frozenset[str]
+    """Fields whose value a second look read again."""
 
     @classmethod
-    def of(cls, paper: Paper, rules: Sequence[RuleResult]) -> Witnesses:
+    def of(cls, paper: Paper, rules: Sequence[RuleResult], agreed: frozenset[str] = frozenset()) -> Witnesses:
         """Look once at what all values of a document share."""
         scores: dict[str, float] = {}
         for _, segment in paper.segments:
@@ -66,7 +69,8 @@ class Witnesses:
             ),
             any(_ROUNDING.search(segment.text) for _, segment in paper.segments),
             frozenset(path for rule in rules if rule.holds for path in rule.fields),
-            frozenset(path for rule in _broken(rules) for path in rule.fields),
+            frozenset(path for rule in broken(rules) for path in rule.fields),
+            agreed,
         )
 
     def signs(
@@ -114,12 +118,7 @@ class Witnesses:
 
     def _ocr(self, evidence: Evidence) -> float:
         known = [self.scores[block] for block in evidence.blocks if block in self.scores]
-        if not known:
-            return UNKNOWN_SCORE
-        return round(min(max((min(known) - LEAST_SCORE) / (1 - LEAST_SCORE), 0.0), 1.0), 3)
-
-
-def _broken(rules: Sequence[RuleResult]) -> list[RuleResult]:
-    """Rules that fail; not those whose parts add up to something else that is printed, as lines do to a subtotal."""
-    added_up = {rule.fields[:-1] for rule in rules if rule.holds}
-    return [rule for rule in rules if rule.holds is False and rule.fields[:-1] not in added_up]
+        sure = (min(known) - LEAST_SCORE) / (1 - LEAST_SCORE) if known else UNKNOWN_SCORE
+        sure = min(max(sure, 0.0), 1.0)
+        # a second look that agrees takes half of the doubt
+        return round((1 + sure) / 2 if evidence.field in self.agreed else sure, 3)

@@ -2,7 +2,8 @@
 
 A text layer may say what no glyph shows: fonts map shapes to any character, and digits may be drawn over or instead. So for
 each critical value the place where it is said to stand is read again from the picture, by whoever calls this. So is the place of a critical value that
-an engine read once and with little confidence: a second, larger look tells a damaged digit from a plain one.
+an engine read once and with little confidence: a second, larger look tells a damaged digit from a plain one. Places that failing
+rules ask for are found in `second_look`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from ocr_ops.model import (
     Stage,
 )
 
-VERSION = "4"
+VERSION = "5"
 """Part of the step's key: change it when the same pages give other claims or doubts."""
 
 DOUBTFUL_BELOW = 0.975
@@ -44,7 +45,8 @@ class Claim:
     """A value of a critical field that the text of a page shows in a block; boxes are on the page's grid.
 
     `near` is about where the value's own words stand in the block's `box`: enough to read where glyphs are evenly wide.
-    `times`: how often the block's text shows the value. `again`: an engine read it from this very picture, without confidence.
+    `times`: how often the block's text shows the value. `again`: an engine read it from this very picture, without confidence,
+    or (`of_rule`) a rule fails with it.
     """
 
     field: str
@@ -56,15 +58,17 @@ class Claim:
     near: GridBox
     times: int = 1
     again: bool = False
+    of_rule: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Testimony:
-    """What the picture shows at a claim's place."""
+    """What the picture shows at a claim's place. `instead`: the other value that every second look shows there."""
 
     claim: Claim
     read: str
     agrees: bool
+    instead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,17 @@ class Witnessed:
     @property
     def doubts(self) -> tuple[Problem, ...]:
         """A sentence for every value that the picture does not show."""
-        return tuple(_doubt(one) for one in self.testimonies if not one.agrees)
+        return tuple(doubt_of(one) for one in self.testimonies if not one.agrees)
+
+    @property
+    def of_text(self) -> Witnessed:
+        """The part about values of a file's own text."""
+        return Witnessed(tuple(one for one in self.testimonies if not one.claim.again))
+
+    @property
+    def looks(self) -> tuple[Testimony, ...]:
+        """The part about values that an engine read from the same picture."""
+        return tuple(one for one in self.testimonies if one.claim.again)
 
 
 def claims_of(
@@ -161,7 +175,8 @@ def _plain(text: str) -> str:
     return squeezed(text).translate(_LOOKALIKES)
 
 
-def _doubt(testimony: Testimony) -> Problem:
+def doubt_of(testimony: Testimony) -> Problem:
+    """What a person should know of a place that does not show its value."""
     claim = testimony.claim
     if claim.again:
         return _read_otherwise(testimony)

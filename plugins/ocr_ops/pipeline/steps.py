@@ -35,7 +35,7 @@ from ocr_ops.model_faults import RequestRefused
 from ocr_ops.pipeline import einvoices
 from ocr_ops.pipeline.export import picture_name
 from ocr_ops.pipeline.journey import AUTO, Extracted, Journey, Opened, OpenedPage, Order, Rendered
-from ocr_ops.pipeline.witness import witness_fields, witnesses_of
+from ocr_ops.pipeline.witness import looks_of, witness_fields, witnesses_of
 from ocr_ops.pipeline.workshop import Event, Workshop
 from ocr_ops.readers import doc_type as doc_types
 from ocr_ops.readers import einvoice, layout, llm_pictures
@@ -262,7 +262,9 @@ async def judge_fields(shop: Workshop, journey: Journey) -> Journey:
     def make() -> bytes:
         candidates = tuple(from_json(Candidate, shop.store.get(digest)) for digest in extracted.candidates)
         candidates = (*candidates, *witnesses_of(shop, journey))
-        return to_json(decide.judge(schema, candidates, load_pages(shop, journey), calibration))
+        return to_json(
+            decide.judge(schema, candidates, load_pages(shop, journey), calibration, looks_of(shop, journey))
+        )
 
     calibration = load_calibration(shop.schema_folder)
     key = step_key(

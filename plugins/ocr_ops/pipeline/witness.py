@@ -2,7 +2,8 @@
 
 Only the places of those values are read, by the embedded recogniser whatever engine is configured: small crops, all of a
 page in one go. One drawn from an e-invoice can be no witness. On a page that an engine read, critical values that are printed once and were
-read without confidence get a second look, as they are and at twice their size: both must show the value.
+read without confidence get a second look, as they are and at twice their size: both must show the value. So get the numbers of a rule
+that fails, whatever engine read them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ocr_ops.codec import from_json, step_key, to_json
 from ocr_ops.engines import lines
 from ocr_ops.engines.rapid import Picture
 from ocr_ops.geometry import to_pixels
-from ocr_ops.judge import witness
+from ocr_ops.judge import second_look, witness
 from ocr_ops.judge.evidence import Paper, paper_of
 from ocr_ops.judge.witness import Claim, Testimony, Witnessed
 from ocr_ops.model import Candidate, Digest, GridBox, PageImage, RawPage, ReadPage
@@ -41,9 +42,14 @@ async def witness_fields(shop: Workshop, journey: Journey) -> Journey:
 
 
 def witnesses_of(shop: Workshop, journey: Journey) -> tuple[Candidate, ...]:
-    """The witness as the judge hears it: no readings, a problem for each value that the picture does not show."""
-    found = from_json(Witnessed, shop.store.get(journey.need("witness")))
+    """The witness as the judge hears it: no readings, a problem for each value of the file's text that the picture does not show."""
+    found = from_json(Witnessed, shop.store.get(journey.need("witness"))).of_text
     return (Candidate("witness", witness.VERSION, (), found.doubts),) if found.testimonies else ()
+
+
+def looks_of(shop: Workshop, journey: Journey) -> tuple[Testimony, ...]:
+    """What second looks at places that an engine had read gave."""
+    return from_json(Witnessed, shop.store.get(journey.need("witness"))).looks
 
 
 def _ask(shop: Workshop, read: Digest, extracted_digest: Digest) -> Witnessed:
@@ -55,6 +61,9 @@ def _ask(shop: Workshop, read: Digest, extracted_digest: Digest) -> Witnessed:
     paper = paper_of(pages)
     claims = witness.claims_of(schema, candidates, pages, paper, text_pages)
     again = witness.doubtful_claims(schema, candidates, pages, paper)
+    known = {(claim.field, claim.value) for claim in again}
+    failing = second_look.failing_claims(schema, candidates, pages, paper, text_pages)
+    again += tuple(claim for claim in failing if (claim.field, claim.value) not in known)
     told = (*_testimonies(shop, pages, claims, paper), *_second_looks(shop, pages, again, paper))
     return Witnessed(told)
 
@@ -92,5 +101,4 @@ def _second_looks(
         picture = lines.decoded(shop.store.get(image.digest))
         for claim in of_page:
             reads = lines.read_sizes(picture, to_pixels(claim.box, image.size))
-            told = [witness.attest(claim, read, paper) for read in reads]
-            yield min(told, key=attrgetter("agrees"))
+            yield second_look.looked_again(claim, reads, paper)
