@@ -184,6 +184,21 @@ def test_only_wrong_values_of_accepted_documents_are_false_accepts():
     assert figures.fields["total"].wrong == 2
 
 
+def test_wrong_values_are_counted_among_the_critical_values_that_accepted_documents_give():
+    scores = [
+        document("a", total("1.00")),
+        document("b", total("2.00")),
+        document("c", total("2.00"), status=Status.NEEDS_REVIEW),
+        document("d", total(None)),
+        document("e", total("1.00"), judged_type="invoice"),
+    ]
+
+    figures = figures_of("shop", scores)
+
+    assert (figures.false_values.hits, figures.false_values.of) == (2, 4)
+    assert (figures.other_type.hits, figures.other_type.of) == (1, 5)
+
+
 def test_a_document_accepted_as_another_type_is_a_false_accept():
     taken = document("a", total("1.00"), judged_type="invoice")
 
@@ -249,7 +264,9 @@ def test_the_report_says_what_right_means_and_puts_false_accepts_first():
     text = write_markdown(report)
 
     assert DEFINITION in text
-    assert "**100.0% (1 of 1; 20.7% – 100.0%)**" in text
+    assert text.count("**100.0% (1 of 1; 20.7% – 100.0%)**") == 2
+    assert "wrong values among accepted critical ones" in text
+    assert "taken for another type: 0.0% (0 of 1" in text
     assert "script" not in text
     assert json.loads(json.dumps(write_json(report)))["documents"][0]["wrong_critical"] == ["total"]
 

@@ -97,13 +97,14 @@ def summary_table(parts: Sequence[Figures]) -> Table:
         "source",
         "documents",
         "accepted",
-        "wrong among accepted",
+        "wrong documents among accepted",
+        "wrong critical values",
         "held for review",
         "whole document right",
     ):
         table.add_column(name)
     for part in parts:
-        rates = (part.false_accepts, part.held, part.whole)
+        rates = (part.false_accepts, part.false_values, part.held, part.whole)
         table.add_row(part.source, str(part.documents), str(part.accepted), *map(rate_words, rates))
     return table
 

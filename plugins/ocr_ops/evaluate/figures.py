@@ -64,7 +64,9 @@ class Figures:
     false_accepts: Rate
     """Accepted documents with a wrong critical value, of accepted documents."""
     false_values: Rate
-    """Wrong critical values in accepted documents, of scored critical values in accepted documents."""
+    """Wrong ones of the labelled critical values that accepted documents give; another type taken counts as one wrong value."""
+    other_type: Rate
+    """Documents taken for another type than their own, of those that were given one."""
     held: Rate
     """Documents not accepted, whatever the reason, of all."""
     quarantined: int
@@ -104,7 +106,8 @@ def figures_by_source(scores: Sequence[DocumentScore]) -> tuple[Figures, ...]:
 def figures_of(source: str, scores: Sequence[DocumentScore]) -> Figures:
     """Add up the scores of some documents."""
     accepted = [score for score in scores if score.accepted]
-    critical = [field for score in accepted for field in score.fields if field.critical]
+    given = sum(field.critical and field.value is not None for score in accepted for field in score.fields)
+    typed = [score for score in scores if score.judged_type is not None]
     placed = [
         field.well_placed for score in scores for field in score.fields if field.well_placed is not None
     ]
@@ -114,7 +117,11 @@ def figures_of(source: str, scores: Sequence[DocumentScore]) -> Figures:
         documents=len(scores),
         accepted=len(accepted),
         false_accepts=wilson(sum(bool(score.wrong_critical) for score in accepted), len(accepted)),
-        false_values=wilson(sum(field.wrong for field in critical), len(critical)),
+        false_values=wilson(
+            sum(len(score.wrong_critical) for score in accepted),
+            given + sum(map(taken_for_another, accepted)),
+        ),
+        other_type=wilson(sum(map(taken_for_another, typed)), len(typed)),
         held=wilson(len(scores) - len(accepted), len(scores)),
         quarantined=sum(score.status is Status.QUARANTINED for score in scores),
         whole=wilson(sum(score.whole for score in scores), len(scores)),
@@ -132,6 +139,11 @@ def figures_of(source: str, scores: Sequence[DocumentScore]) -> Figures:
         reasons=_reasons(scores),
         curve=risk_coverage(scores),
     )
+
+
+def taken_for_another(score: DocumentScore) -> bool:
+    """Whether a document was read as another type than its own."""
+    return score.judged_type not in (None, score.doc_type)
 
 
 def risk_coverage(scores: Sequence[DocumentScore]) -> tuple[CurvePoint, ...]:

@@ -61,10 +61,12 @@ def _headline(report: Report) -> str:
             str(part.documents),
             str(part.accepted),
             rate_words(part.false_accepts),
+            rate_words(part.false_values),
             rate_words(part.held),
             rate_words(part.whole),
             rate_words(part.evidence),
             line_words(part.lines) if part.lines else "–",
+            rate_words(part.other_type),
         )
         for part in report.parts
     ]
@@ -72,11 +74,13 @@ def _headline(report: Report) -> str:
         "source",
         "documents",
         "accepted",
-        "wrong among accepted",
+        "wrong documents among accepted",
+        "wrong values among accepted critical ones",
         "held",
         "whole document right",
         "evidence in place",
         "line items",
+        "taken for another type",
     )
     return _table(head, rows)
 
