@@ -25,7 +25,7 @@ a person promotes or discards them in the task `ask`, under *Required Actions*. 
 
 
 @dag(
-    schedule=CronDataIntervalTimetable("0 3 1 * *", timezone="UTC"),
+    schedule=CronDataIntervalTimetable("0 0 1 * *", timezone="UTC"),
     catchup=False,
     max_active_runs=2,
     default_args=RETRIES,

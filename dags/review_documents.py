@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
-from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param, dag, task, task_group
 
 from ocr_ops.airflow_glue import RETRIES, Alert, known_doc_types, late_after
+from ocr_ops.airflow_glue.asking import DocumentQuestion
 
 DOC_MD = """
 ### Review documents
@@ -19,23 +18,6 @@ becomes a version of the document with the name of who gave it. A question nobod
 * Compare with the page before you approve: the question says how to see it.
 * To correct values a yes or no is not enough; leave such documents for *Later*.
 """
-
-
-class DocumentQuestion(HITLOperator):
-    """Asks about one document; what the question says is looked up when it is asked."""
-
-    template_fields = (*HITLOperator.template_fields, "document")
-
-    def __init__(self, *, document: str, **kwargs: Any) -> None:
-        super().__init__(subject="Is this document right?", **kwargs)
-        self.document = document
-
-    def execute(self, context: Any) -> Any:
-        """Write the question, then wait without holding a worker."""
-        from ocr_ops.airflow_glue import question_about
-
-        self.subject, self.body = question_about(self.document)
-        return super().execute(context)
 
 
 @dag(

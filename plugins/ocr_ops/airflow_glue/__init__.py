@@ -17,6 +17,7 @@ from ocr_ops.airflow_glue.connections import PROJECT, airflow_settings, progress
 from ocr_ops.airflow_glue.ingesting import known_doc_types, plan_folder, plan_source, sources, sum_up
 from ocr_ops.airflow_glue.upkeep import (
     documents_to_ask_about,
+    documents_to_check,
     judge_quality,
     person_of,
     plan_again,
@@ -40,6 +41,7 @@ __all__ = [
     "batches_found",
     "document_batches",
     "documents_to_ask_about",
+    "documents_to_check",
     "judge_quality",
     "known_doc_types",
     "late_after",

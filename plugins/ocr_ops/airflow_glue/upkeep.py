@@ -95,33 +95,55 @@ def prove_audit(sample: int | None) -> str:
 
 @waiting_for_warehouse()
 def plan_quality_sample(params: Mapping[str, Any], dag_run: Any, ti: Any) -> list[int]:
-    """Plan the batches of a sample of what was accepted in the run's interval."""
-    from ocr_ops.pipeline.quality import plan_sample
+    """Plan the batches of a sample of what was accepted in the run's interval; none where people check."""
+    from ocr_ops.pipeline.quality import PEOPLE, plan_sample
     from ocr_ops.settings import OcrEngine
 
+    shop, by = workshop(), params["second_engine"]
+    if by == PEOPLE:
+        return batches_found(shop, (), ti)
+    drawn = _drawn(params, dag_run)
+    return batches_found(shop, plan_sample(shop, engine=OcrEngine(by), **drawn), ti)
+
+
+@waiting_for_warehouse()
+def documents_to_check(params: Mapping[str, Any], dag_run: Any) -> list[str]:
+    """The sample that people check; empty where an engine does."""
+    from ocr_ops.pipeline.quality import PEOPLE, sample_for_people
+
+    if params["second_engine"] != PEOPLE:
+        return []
+    return sample_for_people(workshop(), **_drawn(params, dag_run))
+
+
+def _drawn(params: Mapping[str, Any], dag_run: Any) -> dict[str, Any]:
+    """How a sample is drawn: from the run's interval, or from the days that the form names."""
     end = dag_run.data_interval_end or dag_run.run_after
     start = dag_run.data_interval_start or end
     if start == end:  # triggered by hand
         start = end - timedelta(days=params["days"])
-    shop = workshop()
-    engine = OcrEngine(params["second_engine"])
-    batches = plan_sample(
-        shop, size=params["size"], since=start, until=end, engine=engine, run_id=dag_run.run_id
-    )
-    return batches_found(shop, batches, ti)
+    return {"size": params["size"], "since": start, "until": end, "run_id": dag_run.run_id}
 
 
 @waiting_for_warehouse()
-def judge_quality(counts: Any, run_id: str) -> str:
-    """Say how many of the sample differ; TerminalError, and so an alert, when that is more than chance explains."""
+def judge_quality(params: Mapping[str, Any], counts: Any, answers: Any, run_id: str) -> str:
+    """Say how many of the sample are wrong; TerminalError, and so an alert, when that is more than chance explains."""
     from ocr_ops.errors import TerminalError
-    from ocr_ops.pipeline.quality import control
+    from ocr_ops.pipeline.quality import answers_counted, control
 
-    judged = control(workshop(), (counts,) if isinstance(counts, Mapping) else list(counts), run_id=run_id)
+    said = [answer["chosen_options"][0] for answer in _each(answers)]
+    judged = control(
+        workshop(), [*_each(counts), answers_counted(said)], run_id=run_id, by=params["second_engine"]
+    )
     log.info("%s", judged.in_words())
     if judged.broken:
         raise TerminalError(judged.in_words())
     return judged.in_words()
+
+
+def _each(values: Any) -> list[Any]:
+    """What mapped tasks gave: Airflow gives the value itself where a mapped group ran once, and nothing where it never did."""
+    return [values] if isinstance(values, Mapping) else list(values or ())
 
 
 @waiting_for_warehouse()
@@ -133,11 +155,11 @@ def documents_to_ask_about(params: Mapping[str, Any]) -> list[str]:
 
 
 @waiting_for_warehouse()
-def question_about(document: str) -> tuple[str, str]:
-    """Headline and body of the question about a document."""
+def question_about(document: str, *, checking: bool = False) -> tuple[str, str]:
+    """Headline and body of the question about a document that is held back, or about an accepted one."""
     from ocr_ops.pipeline.reviewing import question
 
-    return question(workshop(), document)
+    return question(workshop(), document, checking=checking)
 
 
 @waiting_for_warehouse()

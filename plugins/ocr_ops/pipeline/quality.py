@@ -1,6 +1,6 @@
-"""Accepted documents, a sample of them read again by a second engine: how often do critical values differ, and is that too often?
+"""Accepted documents, a sample of them checked by a second engine or by people: how often are they wrong, and is that too often?
 
-The second reading sees pictures alone: neither the file's own text nor an e-invoice inside it. Nothing in the warehouse changes but
+The second engine sees pictures alone: neither the file's own text nor an e-invoice inside it. Nothing in the warehouse changes but
 the book of runs, where each run's counts stand.
 """
 
@@ -28,16 +28,21 @@ from ocr_ops.warehouse import Warehouse
 from ocr_ops.warehouse.connecting import connected
 
 DAG_ID = "monitor_quality"
+PEOPLE = "a person"
+"""Who checks, where no engine does."""
+RIGHT, WRONG, UNSURE = "Right", "Wrong", "Cannot tell"
+"""What a person may say of a document."""
+MOST_QUESTIONS = 20
 BASELINE = 0.02
 """Share of differing documents that is taken for normal until enough were checked."""
 _ENOUGH, _RUNS, _SIGMAS = 200, 30, 3
 _NUMBERS = (Kind.MONEY, Kind.QUANTITY, Kind.RATE)
 
 _SAMPLE = text("""
-select d.document_key from ingest.documents d
+select d.document_key, d.version from ingest.documents d
 join ingest.pages p on p.document_key = d.document_key and p.version = d.version and p.page = 1
 where d.status = 'accepted' and d.superseded_by is null and d.loaded_at >= :since and d.loaded_at < :until
-  and p.engine is distinct from :engine
+  and (cast(:engine as text) is null or p.engine is distinct from :engine)
 order by md5(d.document_key || :run_id) limit :size
 """)
 _VALUES = text("""
@@ -50,6 +55,7 @@ select coalesce(sum((params ->> 'checked')::int), 0) as checked, coalesce(sum((p
 from (
   select params from ingest.runs
   where dag_id = :dag_id and run_id <> :run_id and params ? 'checked' and not (params ->> 'broken')::boolean
+    and coalesce(params ->> 'by', 'embedded') = :by
   order by started_at desc limit :runs
 ) r
 """)
@@ -61,12 +67,28 @@ def plan_sample(
     """Batches of a sample of what was accepted in that time and read by something else than `engine`."""
     words = {"since": since, "until": until, "engine": engine.value, "run_id": run_id, "size": size}
     with connected(shop.settings.database_url) as connection:
-        keys = tuple(connection.scalars(_SAMPLE, words))
+        keys = tuple(row.document_key for row in connection.execute(_SAMPLE, words))
     if not keys:
         return []
     found = choose(shop, Choice(documents=keys), keep_reading=False).journeys
     order = Order(engine=engine, reason="checked by a second engine")
     return store_batches(shop, order, [_pictures_only(shop, journey) for journey in found])
+
+
+def sample_for_people(
+    shop: Workshop, *, size: int, since: datetime, until: datetime, run_id: str
+) -> list[str]:
+    """A sample of what was accepted in that time, each as `<key>@<version>`; 20 at most."""
+    most = min(size, MOST_QUESTIONS)
+    words = {"since": since, "until": until, "engine": None, "run_id": run_id, "size": most}
+    with connected(shop.settings.database_url) as connection:
+        return [f"{row.document_key}@{row.version}" for row in connection.execute(_SAMPLE, words)]
+
+
+def answers_counted(answers: Sequence[str]) -> dict[str, int]:
+    """What people said, counted as `compare_batch` counts."""
+    unsure = sum(answer not in (RIGHT, WRONG) for answer in answers)
+    return {"checked": len(answers) - unsure, "wrong": list(answers).count(WRONG), "unsure": unsure}
 
 
 def _pictures_only(shop: Workshop, journey: Journey) -> Journey:
@@ -155,23 +177,26 @@ class Control:
     def in_words(self) -> str:
         """The same in a sentence."""
         return (
-            f"{self.wrong} of {self.checked} checked documents differ in a critical value ({self.rate:.1%}); "
+            f"{self.wrong} of {self.checked} checked documents are wrong or read differently ({self.rate:.1%}); "
             f"normal is {self.normal:.1%}, the limit for a sample of this size {self.limit:.1%}"
         )
 
 
-def control(shop: Workshop, counts: Sequence[Mapping[str, int]], *, run_id: str) -> Control:
-    """Judge a run's counts by the runs before it, and note them in the book of runs."""
+def control(
+    shop: Workshop, counts: Sequence[Mapping[str, int]], *, run_id: str, by: str = OcrEngine.EMBEDDED.value
+) -> Control:
+    """Judge a run's counts by the runs before it that were checked `by` the same, and note them in the book of runs."""
     checked, wrong = (sum(count.get(name, 0) for count in counts) for name in ("checked", "wrong"))
     with connected(shop.settings.database_url) as connection:
-        words = {"dag_id": DAG_ID, "run_id": run_id, "runs": _RUNS}
+        words = {"dag_id": DAG_ID, "run_id": run_id, "runs": _RUNS, "by": by}
         past = connection.execute(_HISTORY, words).one()
     normal = past.wrong / past.checked if past.checked >= _ENOUGH else BASELINE
     # never nothing: the first differing document would break every limit
     judged = Control(checked, wrong, max(normal, 1 / _ENOUGH))
     now = datetime.now(UTC)
     with Warehouse(shop.settings.database_url) as warehouse:
-        noted = {"checked": checked, "wrong": wrong, "broken": judged.broken, "limit": f"{judged.limit:.4f}"}
+        noted = {"by": by, "checked": checked, "wrong": wrong, "broken": judged.broken}
+        noted["limit"] = f"{judged.limit:.4f}"
         warehouse.start_run(run_id, trigger="airflow", started_at=now, dag_id=DAG_ID, params=noted)
         warehouse.finish_run(run_id, finished_at=now)
     return judged

@@ -45,8 +45,8 @@ def waiting(shop: Workshop, *, limit: int, doc_type: str | None = None) -> list[
         return list(connection.scalars(_WAITING, {"limit": limit, "doc_type": doc_type}))
 
 
-def question(shop: Workshop, document: str) -> tuple[str, str]:
-    """Headline and Markdown body of the question about a document that `waiting` gave."""
+def question(shop: Workshop, document: str, *, checking: bool = False) -> tuple[str, str]:
+    """Headline and Markdown body of the question about a document that `waiting` gave; `checking`: about an accepted one."""
     key = document.partition("@")[0]
     with Warehouse(shop.settings.database_url) as warehouse:
         lines = warehouse.lines([key])
@@ -64,8 +64,14 @@ def question(shop: Workshop, document: str) -> tuple[str, str]:
     page = (
         f"[The page with what was read on it]({link}{key})" if link else "The page with what was read on it:"
     )
+    why = "Accepted; drawn for a check." if checking else f"Held back: {_code(line.reasons, _REASONS)}"
+    what = (
+        "Compare with the page: are these values right? Nothing is changed by your answer."
+        if checking
+        else "Approve only what you compared with the page: the values count as they are from then on."
+    )
     body = (
-        f"Held back: {_code(line.reasons, _REASONS)}",
+        why,
         "",
         "| | as read |",
         "| --- | --- |",
@@ -73,7 +79,7 @@ def question(shop: Workshop, document: str) -> tuple[str, str]:
         "",
         f"{page} `ocr-ops audit show {key.removeprefix('sha256:')[:12]} --html page.html`",
         "",
-        "Approve only what you compared with the page: the values count as they are from then on.",
+        what,
     )
     return f"Is {line.name[:_SHORT]} right?", "\n".join(body)
 
