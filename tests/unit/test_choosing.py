@@ -93,6 +93,35 @@ def test_what_the_other_reader_missed_is_filled_in_from_the_page_only() -> None:
     assert values["time"] == "18:05" and "receipt_number" not in values
 
 
+ONCE = page_of("ALPHA BOOKS LTD", "14/03/2025", "TOTAL | 40.20", "Discount | 0.00")
+SEEN = {"merchant_name": "ALPHA BOOKS LTD", "date": "2025-03-14", "total": "40.20"}
+
+
+def test_a_total_repeated_as_its_own_subtotal_confirms_nothing() -> None:
+    repeated = model(subtotal="40.20", tax_total="0.00")
+
+    record = judge(RECEIPT, (candidate(**SEEN), repeated), [ONCE])
+
+    assert "subtotal" not in record.values and record.status is Status.NEEDS_REVIEW
+
+
+def test_a_total_repeated_as_its_only_line_confirms_nothing() -> None:
+    line = {"/line_items/0/description": "TOTAL", "/line_items/0/line_total": "40.20"}
+
+    record = judge(RECEIPT, (candidate(**SEEN), candidate_of("llm", line, 0.0)), [ONCE])
+
+    assert record.values["line_items"] == [{"description": "TOTAL"}]
+    assert record.status is Status.NEEDS_REVIEW
+
+
+def test_an_amount_that_is_printed_twice_may_fill_two_fields() -> None:
+    page = page_of("ALPHA BOOKS LTD", "14/03/2025", "Sum | 40.20", "VAT | 0.00", "TOTAL | 40.20")
+
+    record = judge(RECEIPT, (candidate(**SEEN), model(subtotal="40.20", tax_total="0.00")), [page])
+
+    assert record.values["subtotal"] == "40.20" and record.status is Status.ACCEPTED
+
+
 def test_readers_that_disagree_about_a_critical_value_still_hold_the_document_where_no_sum_decides() -> None:
     page = page_of("ALPHA BOOKS LTD", "14/03/2025", "Order of 10/03/2025", "Atlas | 40.20", "TOTAL | 40.20")
     seen = {"merchant_name": "ALPHA BOOKS LTD", "date": "2025-03-14", "total": "40.20"}

@@ -2,16 +2,18 @@
 
 Only values that stand on paper take part. The language model corrects what others read and says neither where it saw a value nor
 how sure it is: against a value that its reader found undamaged and was sure of, a correction goes first only where a rule of the
-document asks for it. Where nothing stands against it, it counts like any other reading.
+document asks for it. Where nothing stands against it, it counts like any other reading, but for one thing: a print that another
+field rests on is no evidence for a second one, or a total repeated as its own subtotal would confirm itself.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
-from ocr_ops.judge.evidence import CODES, NUMBERS, Paper, find_evidence, squeezed
+from ocr_ops.judge.evidence import CODES, NUMBERS, Paper, find_evidence, places_of, squeezed
 from ocr_ops.judge.rules import check_rules
 from ocr_ops.model import Candidate, Evidence, FieldSpec, Kind, Match, Reading, RuleResult, Schema
 
@@ -23,6 +25,9 @@ SURE_READING = 0.7
 
 DERIVED = frozenset({Kind.CURRENCY})
 """Kinds that may be concluded from the document as a whole (a country, a tax id) without standing in one place."""
+
+COUNTED = frozenset({Kind.MONEY, Kind.DATE}) | CODES
+"""Kinds of which two fields seldom share one print."""
 
 _UNDAMAGED = frozenset({Match.EXACT, Match.NORMALISED})
 
@@ -56,6 +61,7 @@ def choose(schema: Schema, candidates: Sequence[Candidate], paper: Paper) -> tup
             unseen.append((specs[path], readings))
         else:
             chosen[path] = one
+    chosen = _one_print_each(specs, chosen, paper)
     return chosen | _choose_rows(schema, chosen, candidates, paper), unseen
 
 
@@ -110,6 +116,30 @@ def _settle(spec: FieldSpec, readings: list[tuple[str, Reading]], paper: Paper) 
     return replace(first, rivals=tuple(others))
 
 
+def _one_print_each(
+    specs: Mapping[str, FieldSpec], chosen: Mapping[str, Chosen], paper: Paper
+) -> dict[str, Chosen]:
+    """Without what the language model alone filled in from prints that other fields already rest on."""
+    kept = {path: one for path, one in chosen.items() if not _is_filled_in(specs[path], one)}
+    for path, one in chosen.items():
+        if path in kept:
+            continue
+        kind, value = specs[path].kind, one.reading.value
+        if _resting_on(kind, value, kept, specs) < len(places_of(paper, kind, value)):
+            kept[path] = one
+    return kept
+
+
+def _is_filled_in(spec: FieldSpec, one: Chosen) -> bool:
+    return _is_correction(one) and not one.rivals and spec.kind in COUNTED
+
+
+def _resting_on(kind: Kind, value: str, chosen: Mapping[str, Chosen], specs: Mapping[str, FieldSpec]) -> int:
+    """How many fields have this very value."""
+    alike = (one for path, one in chosen.items() if specs[path].kind is kind)
+    return sum(same_value(kind, one.reading.value, value) for one in alike)
+
+
 def _fills_its_line(spec: FieldSpec, one: Chosen) -> bool:
     """Whether words are what their line says, rather than some words of a sentence: names are not told in sentences."""
     if spec.kind is not Kind.TEXT:
@@ -144,6 +174,8 @@ def _choose_rows(
     best: dict[str, Chosen] = {}
     for candidate in candidates:
         rows = _rows_on_paper(schema, candidate, paper)
+        if candidate.reader == CORRECTOR:
+            rows = _with_prints_of_their_own(schema, header, rows, paper)
         if candidate.reader == CORRECTOR and best:
             takes_over = _confirmed(schema, header, rows) > _confirmed(schema, header, best)
         else:
@@ -163,6 +195,24 @@ def _rows_on_paper(schema: Schema, candidate: Candidate, paper: Paper) -> dict[s
         if evidence.match is not Match.NOT_FOUND:
             rows[reading.path] = Chosen(reading, evidence, (candidate.reader,))
     return rows
+
+
+def _with_prints_of_their_own(
+    schema: Schema, header: Mapping[str, Chosen], rows: Mapping[str, Chosen], paper: Paper
+) -> dict[str, Chosen]:
+    """Rows without amounts whose prints are taken by the document's totals or by rows above."""
+    specs = {spec.path: spec for spec in schema.fields}
+    kept: dict[str, Chosen] = {}
+    above: Counter[tuple[str, Decimal]] = Counter()
+    for path, one in rows.items():
+        column, value = pattern_of(path), one.reading.value
+        if specs[column].kind is Kind.MONEY:
+            taken = _resting_on(Kind.MONEY, value, header, specs) + above[column, Decimal(value)]
+            if taken >= len(places_of(paper, Kind.MONEY, value)):
+                continue
+            above[column, Decimal(value)] += 1
+        kept[path] = one
+    return kept
 
 
 def _confirmed(schema: Schema, header: Mapping[str, Chosen], rows: Mapping[str, Chosen]) -> tuple[int, int]:
