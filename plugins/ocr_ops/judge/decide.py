@@ -37,7 +37,7 @@ from ocr_ops.model import (
     Status,
 )
 
-VERSION = "9"
+VERSION = "10"
 """Part of the step's key: change it with any change of judgement."""
 
 MONTH_FIRST = frozenset({"USD", "CAD", "PHP", None})
