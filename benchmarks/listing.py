@@ -50,10 +50,12 @@ from ingest.listed l on conflict do nothing
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One listing: documents planned, seconds of the listing alone, peak memory of its process in MiB and without it."""
+    """One listing: documents planned, seconds of the listing alone and of it processor time (without Postgres), peak memory of
+    its process in MiB and what it has without listing."""
 
     planned: int
     seconds: float
+    cpu_s: float
     peak_mib: float
     empty_mib: float
 
@@ -87,8 +89,8 @@ def main() -> None:
             "listing",
             f"python benchmarks/listing.py{' --quick' if options.quick else ''}",
             ratio,
-            f"seconds to list {sizes[-1]:,} known files over seconds of `find -type f | wc -l` on them",
-            ("files", "what", "seconds", "files/s", "peak MiB", "of it the program itself"),
+            f"seconds to list {sizes[-1]:,} known files over seconds of `find -type f`, counted, on them",
+            ("files", "what", "seconds", "processor s", "files/s", "peak MiB", "of it the program itself"),
             tuple(rows),
             raw,
         ),
@@ -96,8 +98,8 @@ def main() -> None:
     )
 
 
-def measure(folder: Path, server: LocalPostgres, files: int) -> tuple[float, Listing, Listing]:
-    """Seconds of `find`, the first listing, the second listing."""
+def measure(folder: Path, server: LocalPostgres, files: int) -> tuple[float, float, Listing, Listing]:
+    """Seconds of `find` and of `os.walk`, the first listing, the second listing."""
     inbox = folder / "inbox"
     fill(inbox, files)
     server.ensure_database(f"listing_{files}")
@@ -117,7 +119,7 @@ def measure(folder: Path, server: LocalPostgres, files: int) -> tuple[float, Lis
         finds.append(find(inbox, files))
     if known[-1].planned:
         raise SystemExit(f"{known[-1].planned} known files were opened again")
-    return min(finds), new, min(known, key=lambda one: one.seconds)
+    return min(finds), min(walk(inbox) for _ in range(TURNS)), new, min(known, key=lambda one: one.seconds)
 
 
 def fill(inbox: Path, files: int) -> None:
@@ -143,6 +145,15 @@ def find(inbox: Path, files: int) -> float:
     return seconds
 
 
+def walk(inbox: Path) -> float:
+    """Seconds to look at every file, in plain Python."""
+    begun = time.perf_counter()
+    for folder, _, names in os.walk(inbox):
+        for name in names:
+            os.stat(f"{folder}/{name}")  # noqa: PTH116 - as plain as can be
+    return time.perf_counter() - begun
+
+
 def listed(folder: Path, url: str) -> Listing:
     """One listing in a process of its own."""
     command = [sys.executable, __file__, "--child", str(folder), url, str(time.time_ns())]
@@ -157,13 +168,17 @@ def child(folder: str, url: str, run_id: str) -> None:
     settings = Settings.from_env({"OCR_OPS_DATABASE_URL": url})
     shop = Workshop(settings, AuditStore(Path(folder) / "audit"))
     empty = peak_mib()
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     inbox = Path(folder) / "inbox"
     batches = planning.plan(shop, inbox, Order(), run_id=run_id, dag_id="benchmark", note_known=False)
-    seconds = time.perf_counter() - begun
+    seconds, cpu = time.perf_counter() - begun, time.process_time() - used
     peak = peak_mib()
     planned = sum(len(json.loads(shop.store.get(batch))["documents"]) for batch in batches)
-    print(json.dumps({"planned": planned, "seconds": seconds, "peak_mib": peak, "empty_mib": empty}))
+    print(
+        json.dumps(
+            {"planned": planned, "seconds": seconds, "cpu_s": cpu, "peak_mib": peak, "empty_mib": empty}
+        )
+    )
 
 
 def peak_mib() -> float:
@@ -172,24 +187,29 @@ def peak_mib() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
-def figures(found: float, new: Listing, known: Listing) -> dict[str, float]:
+def figures(found: float, walked: float, new: Listing, known: Listing) -> dict[str, float]:
     """What `--json` says of one size."""
     return {
         "find_s": round(found, 3),
+        "walk_s": round(walked, 3),
         "new_s": round(new.seconds, 2),
+        "new_cpu_s": round(new.cpu_s, 2),
         "new_mib": round(new.peak_mib, 1),
         "known_s": round(known.seconds, 2),
+        "known_cpu_s": round(known.cpu_s, 2),
         "known_mib": round(known.peak_mib, 1),
         "empty_mib": round(known.empty_mib, 1),
     }
 
 
-def told(files: int, found: float, new: Listing, known: Listing) -> list[tuple[str, ...]]:
+def told(files: int, found: float, walked: float, new: Listing, known: Listing) -> list[tuple[str, ...]]:
     """The lines of the table of one size."""
-    lines = [(f"{files:,}", "find -type f | wc -l", f"{found:.2f}", f"{files / found:,.0f}", "", "")]
+    plain = (("find -type f, counted", found), ("os.walk and os.stat", walked))
+    lines = [(f"{files:,}", what, f"{s:.2f}", "", f"{files / s:,.0f}", "", "") for what, s in plain]
     for what, one in (("all new, read and hashed", new), ("all known", known)):
         row = (
             f"{one.seconds:.2f}",
+            f"{one.cpu_s:.2f}",
             f"{files / one.seconds:,.0f}",
             f"{one.peak_mib:.0f}",
             f"{one.empty_mib:.0f}",

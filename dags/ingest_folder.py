@@ -15,6 +15,7 @@ from ocr_ops.airflow_glue import (
     known_doc_types,
     late_after,
 )
+from ocr_ops.priorities import NORMAL, WEIGHTS
 
 DOC_MD = """
 ### Ingest a folder
@@ -32,7 +33,7 @@ Finds the documents in a folder, reads them, checks every value against the page
     schedule=None,
     catchup=False,
     max_active_runs=4,
-    default_args=RETRIES,
+    default_args=RETRIES | {"priority_weight": WEIGHTS[NORMAL], "weight_rule": "absolute"},
     on_failure_callback=Alert(),
     deadline=late_after(timedelta(hours=24)),
     doc_md=DOC_MD,
@@ -42,9 +43,9 @@ Finds the documents in a folder, reads them, checks every value against the page
             "samples",
             type="string",
             minLength=1,
-            title="Folder",
-            description_md="Folder (or one file) on the machine that runs Airflow, under one of the allowed roots. "
-            "Nothing in it is moved, changed or deleted.",
+            title="Folder or bucket",
+            description_md="Folder (or one file) that every worker reaches, or s3://bucket/prefix, under one of the allowed "
+            "roots. Nothing in it is moved, changed or deleted.",
         ),
         "doc_type": Param(
             "auto",
@@ -65,14 +66,22 @@ Finds the documents in a folder, reads them, checks every value against the page
             description_md="embedded reads on the CPU and needs nothing; vllm needs servers, named in the settings or in "
             "the connection ocr_ops_vllm.",
         ),
+        "priority": Param(
+            NORMAL,
+            enum=list(WEIGHTS),
+            title="Priority",
+            description_md="Who goes first where several runs wait for the same places. What has begun is not interrupted.",
+        ),
         "batch_size": Param(
-            20,
-            type="integer",
+            None,
+            type=["null", "integer"],
             minimum=1,
             maximum=500,
             title="Most documents in a batch",
             section="More",
-            description_md="Each batch is one row of tasks. Small batches show progress sooner, large ones cost less scheduling.",
+            description_md="Each batch is one row of tasks, which take seconds to start. Empty: by the pages found, 40 to 250 in "
+            "a batch and 200 MB at most, so that every reader gets several batches and long documents make batches of fewer. "
+            "A small number shows progress sooner and costs more.",
         ),
         "limit": Param(
             None,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DOC_MD = """
 ### Ingest {name}
 
-Looks into `{folder}` ({schedule}) and loads what is new: {doc_type}, tenant {tenant}.
+Looks into `{folder}` ({schedule}) and loads what is new: {doc_type}, tenant {tenant}, priority {priority}.
 
 * A file that is still being written is left for the next look.
 * Files are never moved or deleted; a file is known by its content, so renaming or copying it changes nothing.
@@ -31,7 +31,7 @@ def ingest(source: Source) -> None:
         schedule=source.every,
         catchup=False,
         max_active_runs=1,
-        default_args=RETRIES,
+        default_args=RETRIES | {"priority_weight": source.weight, "weight_rule": "absolute"},
         on_failure_callback=Alert(),
         deadline=late_after(timedelta(hours=6)),
         doc_md=DOC_MD.format(**source.in_words()),
@@ -47,7 +47,7 @@ def ingest(source: Source) -> None:
 
             return plan_source(source, run_id or "", ti)
 
-        announce_rows(document_batches(find()))
+        announce_rows(document_batches(find(), pool=source.pool))
 
     ingest_source()
 

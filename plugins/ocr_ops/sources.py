@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ocr_ops.errors import SettingsError
+from ocr_ops.pools import OCR_POOL, pool_of
+from ocr_ops.priorities import NORMAL, WEIGHTS
 from ocr_ops.settings import OcrEngine, env_name
 
 DEFAULT_NAME = "landing_zone"
@@ -26,9 +28,10 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}\Z")
 _EVERY = re.compile(r"every ([1-9][0-9]{0,4}) (minute|hour|day)s?\Z")
 _PRESETS = ("@hourly", "@daily", "@weekly", "@monthly")
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#]*)?\Z")
 _CRON_PART = re.compile(r"(\*|[0-9]{1,2}(-[0-9]{1,2})?)(/[0-9]{1,2})?\Z")
 _CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-_LARGEST_BATCH = 500
+_LARGEST_BATCH, _MOST_READERS = 500, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +40,33 @@ class Source:
 
     name: str = DEFAULT_NAME
     folder: str = "var/landing"
-    """A folder that every worker reaches; a relative one is one of the checkout's."""
+    """A folder that every worker reaches (a relative one is one of the checkout's), or `s3://bucket/prefix`."""
     doc_type: str = AUTO
     schedule: str = "every 1 minute"
     """`every 5 minutes`, a cron expression, `@hourly`, `@daily`, `@weekly`, `@monthly`, or `none` for started by hand."""
     engine: str = AS_CONFIGURED
     tenant: str = "main"
-    batch_size: int = 20
-    """Most documents in a batch."""
+    batch_size: int = 0
+    """Most documents in a batch; 0: as many as their pages and bytes allow."""
+    priority: str = NORMAL
+    """`low`, `normal` or `high`: who goes first where sources wait for the same places."""
+    readers: int = 0
+    """Places of its own to read in, in a pool `ocr_ops_ocr_<name>`; 0: it shares the pool of all."""
 
     @property
     def dag_id(self) -> str:
         """Name of its DAG."""
         return f"ingest_{self.name}"
+
+    @property
+    def pool(self) -> str:
+        """The pool that its pages are read in."""
+        return pool_of(self.name) if self.readers else OCR_POOL
+
+    @property
+    def weight(self) -> int:
+        """Weight of its tasks."""
+        return WEIGHTS[self.priority]
 
     def in_words(self) -> dict[str, str]:
         """What a person is told of it, by name."""
@@ -77,6 +94,11 @@ def configured_sources(env: Mapping[str, str], *, doc_types: Collection[str]) ->
         words = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8"
         raise SettingsError(f"OCR_OPS_SOURCES={path} cannot be read: {words}") from problem
     return read_sources(text, name=Path(path).name, doc_types=doc_types)
+
+
+def own_pools(sources: Collection[Source]) -> dict[str, int]:
+    """The pools of sources with places of their own, and how many."""
+    return {source.pool: source.readers for source in sources if source.readers}
 
 
 def read_sources(text: str, *, name: str, doc_types: Collection[str]) -> tuple[Source, ...]:
@@ -186,7 +208,9 @@ def _checks(doc_types: Collection[str]) -> dict[str, Check]:
         "schedule": _wrong_schedule,
         "engine": _one_of(AS_CONFIGURED, *OcrEngine),
         "tenant": lambda v: "" if _fits(_TENANT, v) else "must be up to 80 letters, digits, dots, - and _",
-        "batch_size": _wrong_size,
+        "batch_size": _whole(0, _LARGEST_BATCH),
+        "priority": _one_of(*WEIGHTS),
+        "readers": _whole(0, _MOST_READERS),
     }
 
 
@@ -207,15 +231,20 @@ def _wrong_name(value: Any) -> str:
 
 def _wrong_folder(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        return "must be a folder"
+        return "must be a folder or s3://bucket/prefix"
+    if value.startswith("s3://"):
+        return "" if _BUCKET.match(value) else "must name a bucket: s3://bucket/prefix"
     if "://" in value and not value.startswith("file://"):
-        return "must be a folder: mount the bucket, or copy from it with `rclone move` or `aws s3 mv`"
+        return "must be a folder or s3://bucket/prefix: mount it, or copy from it with `rclone move`"
     return ""
 
 
-def _wrong_size(value: Any) -> str:
-    fits = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST_BATCH
-    return "" if fits else f"must be a whole number from 1 to {_LARGEST_BATCH}"
+def _whole(least: int, most: int) -> Check:
+    def check(value: Any) -> str:
+        fits = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+        return "" if fits else f"must be a whole number from {least} to {most}"
+
+    return check
 
 
 def _wrong_schedule(value: Any) -> str:

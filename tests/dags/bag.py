@@ -14,6 +14,7 @@ dags = {
                 "downstream": sorted(task.downstream_task_ids),
                 "pool": task.pool,
                 "retries": task.retries,
+                "weight": task.priority_weight,
                 "has_policy": task.retry_policy is not None,
             }
             for task in dag.tasks

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ocr_ops.pools import LLM_POOL, OCR_POOL, POOLS, WAREHOUSE_POOL
+from ocr_ops.priorities import WEIGHTS
 from ocr_ops.schemas import doc_types
 
 PROJECT = Path(__file__).parents[2]
@@ -125,7 +126,7 @@ def test_every_field_of_every_form_has_a_title_and_help(bag: dict[str, Any]):
 
 def test_the_form_asks_for_what_a_run_needs(bag: dict[str, Any]):
     assert set(bag["dags"]["ingest_folder"]["params"]) == {
-        "folder", "doc_type", "dry_run", "engine", "batch_size", "limit", "tenant", "reprocess"
+        "folder", "doc_type", "dry_run", "engine", "priority", "batch_size", "limit", "tenant", "reprocess"
     }  # fmt: skip
 
 
@@ -148,12 +149,15 @@ def test_processing_again_asks_before_it_settles(bag: dict[str, Any]):
 
 def test_every_source_of_the_file_is_a_dag_of_its_own(several: dict[str, Any], bag: dict[str, Any]):
     assert several["errors"] == {}
-    assert set(several["dags"]) - set(bag["dags"]) == {"ingest_acme_invoices"}
+    assert set(several["dags"]) - set(bag["dags"]) == {"ingest_acme_invoices", "ingest_acme_receipts"}
     acme = several["dags"]["ingest_acme_invoices"]
     assert acme["schedule"] == "*/15 6-20 * * 1-5"
     assert acme["max_active_runs"] == 1
     assert acme["tags"] == ["acme", "ingest", "ocr-ops"]
     assert "/data/acme/invoices" in acme["doc"]
+    assert acme["tasks"]["batch.read"]["pool"] == "ocr_ops_ocr_acme_invoices"
+    assert {task["weight"] for task in acme["tasks"].values()} == {WEIGHTS["high"]}
+    assert {task["weight"] for task in bag["dags"]["ingest_folder"]["tasks"].values()} == {WEIGHTS["normal"]}
 
 
 def test_a_wrong_sources_file_is_an_import_error_that_names_the_line(tmp_path: Path):

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from ocr_ops.errors import SettingsError
+from ocr_ops.pools import OCR_POOL, pools_for
 from ocr_ops.schemas import doc_types
-from ocr_ops.sources import Source, configured_sources, read_sources
+from ocr_ops.sources import Source, configured_sources, own_pools, read_sources
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "sources.example.yaml"
 TYPES = ("invoice", "receipt")
@@ -82,7 +83,9 @@ def test_schedules_are_words_cron_or_none(text: str, wanted: object):
         ("  schedule: every 0 minutes", "schedule is"),
         ("  schedule: 5", "schedule is 5"),
         ("  tenant: ../other", "tenant is '../other'"),
-        ("  batch_size: 0", "batch_size is 0, must be a whole number from 1 to 500"),
+        ("  batch_size: -1", "batch_size is -1, must be a whole number from 0 to 500"),
+        ("  readers: 99", "readers is 99, must be a whole number from 0 to 64"),
+        ("  priority: urgent", "priority is 'urgent', must be one of: low, normal, high"),
         ("  batch_size: true", "batch_size is True"),
         ("  colour: red", "'colour' is not known; known: name, folder"),
     ],
@@ -91,9 +94,33 @@ def test_a_wrong_value_is_named_with_its_line(line: str, words: str):
     assert fault("- name: acme", "  folder: in", line).startswith(f"sources.yaml line 5: {words}")
 
 
-@pytest.mark.parametrize("folder", ["s3://bucket/in", "gs://bucket", "https://host/in"])
-def test_a_bucket_is_refused_with_what_to_do_instead(folder: str):
-    assert "mount the bucket" in fault("- name: acme", f"  folder: {folder}")
+@pytest.mark.parametrize("folder", ["s3://bucket", "s3://bucket/in/2026", "s3://my.bucket/Büro"])
+def test_a_folder_may_be_a_bucket(folder: str):
+    (source,) = read(f"version: 1\nsources:\n- {{name: acme, folder: '{folder}'}}")
+
+    assert source.folder == folder
+
+
+@pytest.mark.parametrize("folder", ["gs://bucket", "https://host/in"])
+def test_another_store_is_refused_with_what_to_do_instead(folder: str):
+    assert "mount it, or copy from it" in fault("- name: acme", f"  folder: {folder}")
+
+
+@pytest.mark.parametrize("folder", ["s3://", "s3:///in", "s3://UPPER/in", "s3://key@bucket/in"])
+def test_a_bucket_without_a_name_is_refused(folder: str):
+    assert "must name a bucket" in fault("- name: acme", f"  folder: {folder}")
+
+
+def test_a_source_with_places_of_its_own_has_a_pool_and_others_share_one():
+    text = (
+        "version: 1\nsources:\n- {name: a, folder: in, readers: 2, priority: high}\n- {name: b, folder: in}"
+    )
+
+    own, shared = read(text)
+
+    assert (own.pool, own.weight, shared.pool, shared.weight) == ("ocr_ops_ocr_a", 100, OCR_POOL, 10)
+    assert own_pools((own, shared)) == {"ocr_ops_ocr_a": 2}
+    assert pools_for(ocr_servers=True, own={"ocr_ops_ocr_a": 2})["ocr_ops_ocr_a"][0] == 2
 
 
 @pytest.mark.parametrize("name", ["Acme", "9lives", "a-b", "folder", "x" * 41, "5"])

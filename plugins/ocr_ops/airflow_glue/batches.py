@@ -29,14 +29,14 @@ RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=10), "retry_policy": R
 """Default arguments of every DAG: what cannot help is not tried again, what can is tried after a while."""
 
 
-def document_batches(found: Any, *, ends: str = "load") -> Any:
+def document_batches(found: Any, *, ends: str = "load", pool: str = OCR_POOL) -> Any:
     """Map the three steps over batches, each batch on its own; gives the counts of each batch.
 
     `found` is a task that returned `batches_found`. The last step loads, or with `propose` lets what differs wait for a
-    decision, or with `compare` only compares with what counts.
+    decision, or with `compare` only compares with what counts. `pool` is where pages are read.
     """
 
-    @task(pool=OCR_POOL)
+    @task(pool=pool)
     def read(plan: str, number: int) -> str:
         """Open and read every page of the batch."""
         from ocr_ops.pipeline.batches import read_batch

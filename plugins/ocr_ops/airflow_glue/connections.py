@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ocr_ops.pipeline.workshop import Event, Report, Workshop
+    from ocr_ops.s3 import S3Access
     from ocr_ops.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[3]
 """The checkout; a relative folder in the form is one of its folders, wherever Airflow's processes work."""
+
+S3 = "ocr_ops_s3"
+"""Connection for buckets that documents come from."""
 
 log = logging.getLogger("ocr_ops")
 
@@ -23,6 +27,11 @@ def folder_of(name: str) -> Path:
     return PROJECT / Path(name.removeprefix("file://")).expanduser()
 
 
+def place_of(name: str) -> Path | str:
+    """The folder, or the bucket, that a form or a source names."""
+    return name.strip() if name.strip().startswith("s3://") else folder_of(name)
+
+
 def workshop() -> Workshop:
     """Everything the steps need, from the environment and Airflow's connections."""
     from ocr_ops.pipeline.workshop import Workshop
@@ -30,7 +39,8 @@ def workshop() -> Workshop:
     logging.getLogger("httpx2").setLevel(
         logging.WARNING
     )  # a line for every request would bury those of documents
-    return Workshop.from_settings(airflow_settings(os.environ), progress_report(os.environ))
+    settings = airflow_settings(os.environ)
+    return Workshop.from_settings(settings, progress_report(os.environ), bucket_access())
 
 
 def airflow_settings(env: Mapping[str, str]) -> Settings:
@@ -45,6 +55,25 @@ def airflow_settings(env: Mapping[str, str]) -> Settings:
                 {key: value for key, value in settings_of(connection).items() if value and not env.get(key)}
             )
     return Settings.from_env(merged)
+
+
+def bucket_access() -> S3Access | None:
+    """How to get at buckets that documents come from: the connection `ocr_ops_s3`, an ordinary one of type `aws`.
+
+    Without it boto3 looks in its own places: environment, profile, role.
+    """
+    from ocr_ops.s3 import S3Access
+
+    if (connection := connection_of(S3)) is None:
+        return None
+    extra = connection.extra_dejson
+    return S3Access(
+        connection.login or "",
+        connection.password or "",
+        extra.get("aws_session_token", ""),
+        extra.get("region_name", ""),
+        extra.get("endpoint_url", ""),
+    )
 
 
 def connection_of(name: str) -> Any:

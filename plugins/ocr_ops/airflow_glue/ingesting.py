@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ocr_ops.airflow_glue.batches import batches_found
-from ocr_ops.airflow_glue.connections import folder_of, log, workshop
+from ocr_ops.airflow_glue.connections import log, place_of, workshop
 from ocr_ops.airflow_glue.waiting import waiting_for_warehouse
 
 if TYPE_CHECKING:
@@ -43,7 +43,13 @@ def plan_source(source: Source, run_id: str, ti: Any) -> list[int]:
     )
     shop = workshop()
     batches = plan(
-        shop, folder_of(source.folder), order, run_id=run_id, dag_id=source.dag_id, note_known=False
+        shop,
+        place_of(source.folder),
+        order,
+        run_id=run_id,
+        dag_id=source.dag_id,
+        note_known=False,
+        readers=source.readers,
     )
     return batches_found(shop, batches, ti)
 
@@ -59,11 +65,11 @@ def plan_folder(params: Mapping[str, Any], run_id: str, ti: Any) -> list[int]:
         doc_type=params["doc_type"],
         engine=_engine(params["engine"]),
         reprocess=params["reprocess"],
-        batch_size=params["batch_size"],
+        batch_size=params["batch_size"] or 0,
         tenant=params["tenant"],
         limit=params["limit"] or 0,
     )
-    shop, folder = workshop(), folder_of(params["folder"])
+    shop, folder = workshop(), place_of(params["folder"])
     if params["dry_run"]:
         ti.xcom_push(key="forecast", value=expect(shop, folder, order).in_words())
         return batches_found(shop, (), ti)

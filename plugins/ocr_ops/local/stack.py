@@ -11,7 +11,9 @@ from ocr_ops import warehouse
 from ocr_ops.local import services
 from ocr_ops.local.machine import METADATA, Machine
 from ocr_ops.pools import pools_for
+from ocr_ops.schemas import doc_types
 from ocr_ops.settings import OcrEngine
+from ocr_ops.sources import configured_sources, own_pools
 
 
 def prepare(machine: Machine) -> None:
@@ -23,7 +25,8 @@ def prepare(machine: Machine) -> None:
     warehouse.migrate(settings.database_url)
     home = machine.airflow
     home.ensure_migrated()
-    home.ensure_pools(pools_for(ocr_servers=settings.ocr_engine is OcrEngine.VLLM))
+    own = own_pools(configured_sources(machine.environment(os.environ, database=True), doc_types=doc_types()))
+    home.ensure_pools(pools_for(ocr_servers=settings.ocr_engine is OcrEngine.VLLM, own=own))
 
 
 def airflow_environment(machine: Machine, *folders: Path) -> dict[str, str]:

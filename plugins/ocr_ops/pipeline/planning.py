@@ -26,11 +26,19 @@ from ocr_ops.warehouse import Warehouse
 
 
 def plan(
-    shop: Workshop, place: Place, order: Order, *, run_id: str, dag_id: str, note_known: bool = True
+    shop: Workshop,
+    place: Place,
+    order: Order,
+    *,
+    run_id: str,
+    dag_id: str,
+    note_known: bool = True,
+    readers: int = 0,
 ) -> list[str]:
     """List a folder or a bucket, leave out what is known, store the rest in batches; returns their digests. Starts the run.
 
-    `note_known` records that this run met known documents; a schedule that looks every minute does without.
+    `note_known` records that this run met known documents; a schedule that looks every minute does without. `readers`: tasks
+    that will read side by side, where that is not the usual number.
     """
     params = {"folder": str(place), **to_plain(order)}
     begin = partial(Warehouse.start_run, trigger="airflow", started_at=_now(), dag_id=dag_id, params=params)
@@ -49,13 +57,13 @@ def plan(
         if not new and note_known:
             warehouse.finish_run(run_id, finished_at=_now())
         shop.report(Event(Stage.FIND, Path(str(place)).name, new, found, f"{new} new of {found} documents"))
-        return _store_noted(shop, order, todo)
+        return _store_noted(shop, order, todo, readers or shop.readers(order.engine))
 
 
-def _store_noted(shop: Workshop, order: Order, todo: Scratch) -> list[str]:
+def _store_noted(shop: Workshop, order: Order, todo: Scratch, readers: int) -> list[str]:
     """Share noted documents out in batches and keep these, one in memory at a time; returns their digests."""
     pages, sizes = todo.weights()
-    shares = lengths(pages, sizes, most=order.batch_size, readers=shop.readers(order.engine))
+    shares = lengths(pages, sizes, most=order.batch_size, readers=readers)
     return [shop.store.put(batch_json(order, part, len(pages))) for part in todo.parts(shares)]
 
 
