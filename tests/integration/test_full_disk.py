@@ -26,7 +26,7 @@ SMALL_DISK = "; ".join((
     'mount -o remount,size=60m "$STORE"', READ.format("room"), LEFT.format("room"),
 ))  # fmt: skip
 SMALL_FILES = "; ".join((
-    f"(ulimit -f 40; {READ.format('full')})", LEFT.format("full"), READ.format("room"), LEFT.format("room")
+    f"(ulimit -f 250; {READ.format('full')})", LEFT.format("full"), READ.format("room"), LEFT.format("room")
 ))  # fmt: skip
 
 
