@@ -23,6 +23,8 @@ _CENTRE = re.compile(r"</?center>", re.IGNORECASE)
 _FORMULA = re.compile(r"\\\(([^()\\]*(?:\\[%$&#_][^()\\]*)*)\\\)")
 _ESCAPED = re.compile(r"\\([%$&#_*])")
 _MARK = re.compile(r"[#*|<\\]")
+_MARKED = re.compile(r"[#*|<\\]")
+"""What every mark of a model holds at least one of."""
 _LINE_END = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]")
 MAX_LINES = 10_000
 """Lines of one block, or of one cell. No page holds so many: what follows is garbage, kept as one last line."""
@@ -48,6 +50,8 @@ def segments_of(blocks: Iterable[Block]) -> tuple[Segment, ...]:
 def plain_line(line: str) -> str:
     """Take a model's marks out of one line; columns of a pipe row stay two blanks apart."""
     if not _MARK.search(line):
+        return line.strip()
+    if not _MARKED.search(line):
         return line.strip()
     if is_pipe_rule(line):
         return ""

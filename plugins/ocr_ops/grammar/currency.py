@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 _CODES = [
     "EUR",
@@ -95,6 +96,7 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
+@lru_cache(maxsize=8192)
 def currency_of(text: str) -> str | None:
     """The currency that this one text names, by code or symbol."""
     code = _CODE.search(text)
@@ -107,10 +109,12 @@ def guess_currency(texts: Iterable[str]) -> str | None:
     """The currency of a document: codes and symbols by vote, country hints only where there are none."""
     lines = tuple(texts)
     votes: dict[str, float] = {}
-    for line in lines:
+    whole = "\n".join(lines)
+    marks = [(pattern, iso) for pattern, iso in _MARKS if pattern.search(whole)]
+    for line in lines if marks or _CODE.search(whole) else ():
         for code in _CODE.findall(line):
             votes[code] = votes.get(code, 0) + 1
-        for pattern, iso in _MARKS:
+        for pattern, iso in marks:
             if pattern.search(line):
                 votes[iso] = votes.get(iso, 0) + 1
     return _first(votes) or _from_hints(lines)

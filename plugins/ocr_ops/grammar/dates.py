@@ -68,6 +68,7 @@ _YEAR_FIRST = re.compile(r"(?<![\d./-])(?P<y>\d{2})(?P<s>[-./])(?P<m>\d{2})(?P=s
 _HAN = re.compile("[\u4e00-\u9fff]")
 _HAN_SHARE = 0.2
 """Share of Han characters among the letters from which a page is Chinese."""
+_DIGIT = re.compile(r"\d")
 _THREE_DIGITS = re.compile(r"(?:\d.*){2}")
 _LETTER_IN_DATE = re.compile(
     r"(?<![A-Za-z])(?=[\dOolI|]{1,4}[./\-][\dOolI|]{1,2}[./\-][\dOolI|]{2,4})(?:[\dOolI|]{1,4}[./\-]){2}[\dOolI|]{2,4}"
@@ -127,9 +128,9 @@ def date_order(texts: Iterable[str], hint: DateOrder = "dmy") -> DateOrder:
     if _is_chinese(texts):
         return "ymd"
     votes = {"dmy": 0, "mdy": 0}
-    for text in texts:
+    for clean in map(_tidy, filter(_DIGIT.search, texts)):
         for pattern in (_NUMERIC, _SHORT):
-            for found in pattern.finditer(_tidy(text)):
+            for found in pattern.finditer(clean):
                 first, second = int(found["a"]), int(found["b"])
                 votes["dmy"] += first > 12 >= second >= 1 and first <= 31
                 votes["mdy"] += second > 12 >= first >= 1 and second <= 31
@@ -139,13 +140,18 @@ def date_order(texts: Iterable[str], hint: DateOrder = "dmy") -> DateOrder:
 
 
 def _is_chinese(texts: Iterable[str]) -> bool:
+    if not any(map(_HAN.search, texts)):
+        return False
     letters = "".join(char for text in texts for char in text if char.isalpha())
     return len(_HAN.findall(letters)) > _HAN_SHARE * max(len(letters), 1)
 
 
+@lru_cache(maxsize=8192)
 def find_times(text: str) -> tuple[PrintedTime, ...]:
     """All times of day in `text`; a number with a point ("9.00") is a time only before am, pm or Uhr."""
     clean = text.replace("：", ":")
+    if not _THREE_DIGITS.search(clean):
+        return ()
     spans = [(d.start, d.end) for d in find_dates(clean)]
     found: list[PrintedTime] = []
     for _, end in spans:

@@ -63,11 +63,14 @@ class Amount:
         return not self.percent and (self.decimals == 2 or bool(self.currency))
 
 
+@lru_cache(maxsize=8192)
 def tidy(text: str) -> str:
     """Undo OCR damage that is only possible inside numbers: "12 .50" -> "12.50", "1O.5O" -> "10.50".
 
     Keeps the length where it only swaps characters; letters outside clear numbers stay.
     """
+    if not _DIGIT.search(text):
+        return text.translate(_BLANKS)
     text = _LOOSE_MARK.sub(lambda m: m.group(1) or m.group(2), text.translate(_BLANKS))
     text = _LETTER_DIGITS.sub(lambda m: m.group().translate(_LETTERS), text)
     return _TAX_CODE.sub(" SR", text)
@@ -98,7 +101,7 @@ def parse_number(text: str, mark: DecimalMark = ".") -> Decimal | None:
 def decimal_mark(texts: Iterable[str]) -> DecimalMark:
     """The mark a document writes before its cents, by the vote of its numbers; "." when there is none."""
     votes = {".": 0, ",": 0}
-    for text in texts:
+    for text in filter(_DIGIT.search, texts):
         clean = tidy(text)
         for found in _AMOUNT.finditer(clean):
             number = found["num"]

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from ocr_ops.grammar.numbers import Amount, DecimalMark, find_amounts, tidy
 from ocr_ops.grammar.words import letters
@@ -109,22 +110,33 @@ def _above(cell: Cell, page: Page, row: Row) -> str:
     last_y = cell.y1
     for upper in reversed(page.rows[max(0, place - 14) : place]):
         for other in upper.cells:
+            if other.x1 >= cell.x2 or other.x2 <= cell.x1:
+                continue
             shared = min(other.x2, cell.x2) - max(other.x1, cell.x1)
             if shared <= 0.25 * min(other.x2 - other.x1, cell.x2 - cell.x1):
                 continue
-            wordy = letters(clean_label(other.text)) >= 2 and not any(
-                a.looks_like_money for a in find_amounts(other.text)
-            )
-            if not wordy:
+            title = _title_words(other.text)
+            if not title:
                 continue
             if words and last_y - other.y2 > 1.2 * page.line:
                 return " ".join(words)
-            words.insert(0, clean_label(other.text))
+            words.insert(0, title)
             last_y = other.y1
             break
         if len(words) >= 2:
             break
     return " ".join(words)
+
+
+@lru_cache(maxsize=8192)
+def _title_words(text: str) -> str:
+    """Words that may head a column; nothing where there are none, or an amount among them."""
+    words = clean_label(text)
+    return words if letters(words) >= 2 and not _holds_money(text) else ""
+
+
+def _holds_money(text: str) -> bool:
+    return any(amount.looks_like_money for amount in find_amounts(text))
 
 
 def _near_words(cell: Cell, page: Page, row: Row) -> str:
@@ -137,10 +149,6 @@ def _near_words(cell: Cell, page: Page, row: Row) -> str:
         other = page.rows[place + step]
         text = " ".join(c.text for c in other.cells if c.x2 <= cell.x1 + 0.3 * (cell.x2 - cell.x1))
         gap = abs(sum(c.middle for c in other.cells) / len(other.cells) - cell.middle)
-        if (
-            letters(text) >= 3
-            and gap < best_gap
-            and not any(a.looks_like_money for a in find_amounts(other.text))
-        ):
+        if letters(text) >= 3 and gap < best_gap and not _holds_money(other.text):
             best, best_gap = clean_label(text), gap
     return best

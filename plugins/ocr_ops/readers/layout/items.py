@@ -10,7 +10,7 @@ from decimal import Decimal
 from ocr_ops.grammar.numbers import Amount, DecimalMark, find_amounts, parse_number
 from ocr_ops.grammar.words import fold, letters
 from ocr_ops.model import Kind, Schema
-from ocr_ops.readers.layout.labels import LabelSet
+from ocr_ops.readers.layout.labels import LabelSet, labels_of
 from ocr_ops.readers.layout.lexicon import concepts
 from ocr_ops.readers.layout.page import Cell, Row
 
@@ -89,7 +89,7 @@ def columns_of(schema: Schema) -> Columns | None:
         return None
     prefix = fields[0].path.split("/*/")[0]
     own = [f for f in fields if f.path.startswith(f"{prefix}/*/")]
-    return Columns(prefix, {f.path.rsplit("/", 1)[1]: f.kind for f in own}, LabelSet(own))
+    return Columns(prefix, {f.path.rsplit("/", 1)[1]: f.kind for f in own}, labels_of(own))
 
 
 def number_value(number: Amount, cell: Cell) -> Value:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rapidfuzz import fuzz, process
 
@@ -19,6 +20,8 @@ _GLUED = 6
 """Labels from this length may be glued to what follows."""
 _LONGEST_GLUED = 44
 """Longer texts are not searched for a damaged label at their start."""
+_MOST_SEEN = 20_000
+"""Texts that one set remembers."""
 _LONGEST = 60
 """Longer texts are cut: a label is never a sentence."""
 
@@ -43,15 +46,10 @@ class LabelMatch:
 
 
 class LabelSet:
-    """All labels of some fields, folded; remembers what it matched, since printed words repeat."""
+    """All labels of some fields, folded; remembers what it matched, since printed words repeat from page to page."""
 
-    def __init__(self, fields: Iterable[FieldSpec]) -> None:
-        texts = {
-            (field.path, fold_ocr(text)): None
-            for field in fields
-            for words in field.labels.values()
-            for text in words
-        }
+    def __init__(self, labels: Iterable[tuple[str, str]]) -> None:
+        texts = {(path, fold_ocr(text)): None for path, text in labels}
         self._labels = tuple(Label(path, words, squeeze(words)) for path, words in texts if words)
         self._squeezed = [label.squeezed for label in self._labels]
         self._by_size: dict[int, tuple[list[str], list[Label]]] = {}
@@ -64,9 +62,12 @@ class LabelSet:
     def match(self, text: str) -> dict[str, LabelMatch]:
         """The best match of every field whose label `text` is, begins with or contains, by path."""
         folded = fold_ocr(text)[:_LONGEST]
-        if folded not in self._seen:
-            self._seen[folded] = self._best(folded) if folded else {}
-        return self._seen[folded]
+        known = self._seen.get(folded)
+        if known is None:
+            if len(self._seen) >= _MOST_SEEN:
+                self._seen.clear()
+            known = self._seen[folded] = self._best(folded) if folded else {}
+        return known
 
     def _best(self, folded: str) -> dict[str, LabelMatch]:
         best: dict[str, LabelMatch] = {}
@@ -106,6 +107,18 @@ class LabelSet:
                     label = labels[place]
                     score = ratio / 100 * 0.85 * _share(size, len(dense))
                     yield LabelMatch(label.path, score, label.words, _end_of(folded, size))
+
+
+def labels_of(fields: Iterable[FieldSpec]) -> LabelSet:
+    """The labels of some fields, made once for every document of a type."""
+    return _label_set(
+        tuple((field.path, text) for field in fields for words in field.labels.values() for text in words)
+    )
+
+
+@lru_cache(maxsize=64)
+def _label_set(labels: tuple[tuple[str, str], ...]) -> LabelSet:
+    return LabelSet(labels)
 
 
 def _share(part: int, whole: int) -> float:

@@ -396,5 +396,5 @@ def _column_of(cell: Cell, header: Sequence[_Column]) -> _Column | None:
         )
         return edges - (cell.height * 2 if shared > 0 else 0)
 
-    best = min(header, key=distance)
-    return best if distance(best) < 4 * cell.height else None
+    near, _, best = min((distance(column), place, column) for place, column in enumerate(header))
+    return best if near < 4 * cell.height else None

@@ -15,7 +15,7 @@ from functools import cache
 from ocr_ops.grammar.dates import find_dates, find_times
 from ocr_ops.grammar.numbers import DecimalMark, find_amounts, find_measured, tidy
 from ocr_ops.model import FieldSpec, Kind, Reading, Schema
-from ocr_ops.readers.layout.labels import LabelSet
+from ocr_ops.readers.layout.labels import LabelSet, labels_of
 from ocr_ops.readers.layout.page import Cell, Page
 from ocr_ops.readers.layout.totals import sum_parts
 
@@ -56,7 +56,7 @@ def read_measures(pages: Sequence[Page], schema: Schema, mark: DecimalMark) -> t
     if sum_parts(schema) is not None:
         return ()
     fields = {f.path: f for f in schema.fields if f.kind in KINDS and "*" not in f.path and f.labels}
-    labels = LabelSet(fields.values())
+    labels = labels_of(fields.values())
     found: dict[str, Reading] = {}
     for page in pages:
         loose_labels: list[_Label] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ocr_ops.grammar.dates import find_dates
 from ocr_ops.grammar.identifiers import Identifier, find_iban, find_identifiers, find_tax_id
@@ -25,6 +26,9 @@ class _Offer:
     score: float
     value: Identifier
     blocks: tuple[str, ...]
+
+
+_LABEL_END = re.compile(r"[:#№]|(?=\d)|(?<=\s)(?=[A-Z]{1,4}-?\d)|(?<=[a-z])(?=[A-Z]{1,4}-?\d)")
 
 
 def read_identifiers(pages: Sequence[Page], schema: Schema, labels: LabelSet) -> tuple[Reading, ...]:
@@ -84,9 +88,7 @@ def _marked_offers(row: Row, field: FieldSpec, words: tuple[str, ...]) -> list[_
 
 def _label_in(text: str, path: str, labels: LabelSet) -> tuple[LabelMatch | None, str]:
     """The field's label in a cell, and the text after it."""
-    head = re.split(r"[:#№]|(?=\d)|(?<=\s)(?=[A-Z]{1,4}-?\d)|(?<=[a-z])(?=[A-Z]{1,4}-?\d)", text, maxsplit=1)[
-        0
-    ]
+    head = _head(text)
     matches = labels.match(head or text)
     mine = matches.get(path)
     if mine is None or mine.score < _MIN_MATCH:
@@ -94,6 +96,12 @@ def _label_in(text: str, path: str, labels: LabelSet) -> tuple[LabelMatch | None
     if any(m.score > mine.score + 0.01 for p, m in matches.items() if p != path):
         return None, ""
     return mine, _after(text, mine, head)
+
+
+@lru_cache(maxsize=8192)
+def _head(text: str) -> str:
+    """What stands before a colon, a sign for "number" or the first digit."""
+    return _LABEL_END.split(text, maxsplit=1)[0]
 
 
 def _after(text: str, match: LabelMatch, head: str) -> str:

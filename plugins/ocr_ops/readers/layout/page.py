@@ -12,9 +12,12 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
+import numpy.typing as npt
 
 from ocr_ops.model import GRID_MAX, ReadPage
 from ocr_ops.segments import Segment, segments_of
+
+Heights = npt.NDArray[np.float64]
 
 _WIDE_GAP = re.compile(r"\s{2,}")
 _MAX_SLOPE = 0.12
@@ -160,18 +163,22 @@ def _coarse_slope(cells: Sequence[Cell]) -> float:
     middles = np.array([c.middle for c in cells])
     across = np.array([_mid(c) for c in cells])
     bin_height = max(float(np.median([c.height for c in cells])) * 0.5, 1.0)
-    fit = {slope: _crowding(middles - slope * across, bin_height) for slope in _SLOPES}
+    fit = dict(zip(_SLOPES, _crowding(middles - np.outer(_SLOPES, across), bin_height), strict=True))
     best = max(_SLOPES, key=lambda slope: (fit[slope], -abs(slope)))
     return best if fit[best] > 1.15 * fit[0.0] else 0.0
 
 
-def _crowding(heights: np.ndarray[tuple[int, ...], np.dtype[np.float64]], bin_height: float) -> float:
-    """How much the cells share lines: the mean of squared counts over two offset rulings."""
-    crowding = 0.0
+def _crowding(heights: Heights, bin_height: float) -> list[float]:
+    """How much the cells share lines, for each row of heights: the mean of squared counts over two offset rulings."""
+    rows, cells = heights.shape
+    crowding = np.zeros(rows)
     for offset in (0.0, 0.5):
         places = np.floor(heights / bin_height + offset).astype(np.int64)
-        crowding += float((np.bincount(places - places.min()) ** 2).sum())
-    return crowding / len(heights)
+        places -= places.min()
+        bins = int(places.max()) + 1
+        counts = np.bincount((places + bins * np.arange(rows)[:, None]).ravel(), minlength=rows * bins)
+        crowding += (counts.reshape(rows, bins) ** 2).sum(axis=1)
+    return [float(one) for one in crowding / cells]
 
 
 def _mid(cell: Cell) -> float:
@@ -182,14 +189,15 @@ def _slope(cells: Sequence[Cell]) -> float:
     """Rise over run of the printed lines: the median over neighbours that stand on one line."""
     slopes: list[float] = []
     ordered = sorted(cells, key=lambda c: c.x1)
+    left, middle, height = np.array([(c.x1, c.middle, c.height) for c in ordered]).reshape(-1, 3).T
     for place in range(0, len(ordered), max(1, len(ordered) // _SLOPE_SAMPLE)):
-        cell = ordered[place]
-        right = [
-            o for o in ordered[place + 1 : place + 80]
-            if o.x1 >= cell.x2 - 2 and abs(o.middle - cell.middle) < 0.6 * min(o.height, cell.height) + 0.02 * (o.x1 - cell.x2)
-        ]  # fmt: skip
-        if right:
-            near = min(right, key=lambda o: abs(o.middle - cell.middle) * 3 + (o.x1 - cell.x2) * 0.05)
+        cell, right = ordered[place], slice(place + 1, place + 80)
+        gap, drift = left[right] - cell.x2, np.abs(middle[right] - cell.middle)
+        beside = (left[right] >= cell.x2 - 2) & (
+            drift < 0.6 * np.minimum(height[right], cell.height) + 0.02 * gap
+        )
+        if beside.any():
+            near = ordered[place + 1 + int(np.where(beside, drift * 3 + gap * 0.05, np.inf).argmin())]
             run = _mid(near) - _mid(cell)
             slopes.append((near.middle - cell.middle) / run if run > 0 else 0.0)
     slope = median(slopes) if len(slopes) >= 4 else 0.0
@@ -202,7 +210,10 @@ def _group(cells: Sequence[Cell], line: float) -> list[list[Cell]]:
     for cell in sorted(cells, key=lambda c: (c.middle, c.x1)):
         best: list[Cell] | None = None
         best_gap = 1.0
+        middle, reach = cell.middle, 0.55 * max(cell.height, 0.5 * line)
         for row in rows[-12:]:
+            if reach and (middle - row[-1].middle) / reach >= best_gap:
+                continue  # too far below even the lowest of them
             gap = _misfit(cell, row, line)
             if gap < best_gap:
                 best, best_gap = row, gap

@@ -10,7 +10,7 @@ from ocr_ops.grammar.dates import DateOrder, date_order
 from ocr_ops.grammar.numbers import decimal_mark
 from ocr_ops.model import Candidate, Kind, Reading, ReadPage, Schema
 from ocr_ops.readers.layout.amounts import all_money
-from ocr_ops.readers.layout.labels import LabelSet
+from ocr_ops.readers.layout.labels import labels_of
 from ocr_ops.readers.layout.lexicon import concepts
 from ocr_ops.readers.layout.lines import find_items, read_lines
 from ocr_ops.readers.layout.measures import read_measures
@@ -37,7 +37,7 @@ def read_layout(pages: Sequence[ReadPage], schema: Schema) -> Candidate:
     hint: DateOrder = "mdy" if currency == "USD" else "dmy"
     dates = read_dates(laid, schema, date_order(texts, hint))
     totals = read_totals(money, schema, _summary_row(laid), sum_of_lines)
-    labels = LabelSet(f for f in schema.fields if "*" not in f.path)
+    labels = labels_of(f for f in schema.fields if "*" not in f.path)
     readings = [
         *dates,
         *_measured(read_measures(laid, schema, mark), [*read_times(laid, schema, dates), *totals]),

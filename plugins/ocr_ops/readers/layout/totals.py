@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from ocr_ops.model import Kind, Reading, Schema
 from ocr_ops.readers.layout.amounts import Money
-from ocr_ops.readers.layout.labels import LabelSet
+from ocr_ops.readers.layout.labels import LabelSet, labels_of
 from ocr_ops.readers.layout.lexicon import concepts
 from ocr_ops.readers.layout.sums import ENOUGH, Facts, Parts, Scored, best_parts, with_remainders
 
@@ -34,7 +34,7 @@ def read_totals(
 ) -> tuple[Reading, ...]:
     """Readings for all money fields outside tables."""
     fields = [f for f in schema.fields if f.kind is Kind.MONEY and "*" not in f.path]
-    labels = LabelSet(fields)
+    labels = labels_of(fields)
     parts = sum_parts(schema)
     facts = Facts.of(money, summary_row, lines_sum)
     scored = {f.path: _ranked(f.path, money, labels, parts, facts) for f in fields}

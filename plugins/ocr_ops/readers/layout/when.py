@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ocr_ops.grammar.dates import DateOrder, PrintedDate, find_dates, find_times
 from ocr_ops.grammar.words import fold_ocr, letters
 from ocr_ops.model import FieldSpec, Kind, Reading, Schema
-from ocr_ops.readers.layout.labels import LabelMatch, LabelSet
+from ocr_ops.readers.layout.labels import LabelMatch, LabelSet, labels_of
 from ocr_ops.readers.layout.page import Cell, Page, Row
 
 _OTHER = re.compile(
@@ -42,7 +42,7 @@ def read_dates(pages: Sequence[Page], schema: Schema, order: DateOrder) -> tuple
     fields = [f for f in schema.fields if f.kind is Kind.DATE and "*" not in f.path]
     if not fields:
         return ()
-    labels = LabelSet(fields)
+    labels = labels_of(fields)
     seen = [s for page in pages for row in page.rows for s in _row_dates(page, row, order, len(pages))]
     leading = next((f.path for f in fields if f.critical or f.required), fields[0].path)
     repeats = Counter(s.date.iso for s in seen)
@@ -133,7 +133,7 @@ def _reading(field: FieldSpec, seen: _Seen, score: float) -> Reading:
 def read_times(pages: Sequence[Page], schema: Schema, dates: Sequence[Reading]) -> tuple[Reading, ...]:
     """Readings for time fields: the time printed with the document's date, else one with a label."""
     fields = [f for f in schema.fields if f.kind is Kind.TIME and "*" not in f.path]
-    labels = LabelSet(fields)
+    labels = labels_of(fields)
     date_blocks = {b for r in dates for b in r.blocks}
     readings = []
     for field in fields:
