@@ -1,9 +1,9 @@
 """Readings of all readers -> for every field the one that goes first, and what competes with it. Pure.
 
 Only values that stand on paper take part. The language model corrects what others read and says neither where it saw a value nor
-how sure it is: against a value that its reader found undamaged and was sure of, a correction goes first only where a rule of the
-document asks for it. Where nothing stands against it, it counts like any other reading, but for one thing: a print that another
-field rests on is no evidence for a second one, or a total repeated as its own subtotal would confirm itself.
+how sure it is: a correction stands behind the value it corrects until a rule of the document asks for it, or the other value is
+more likely wrong than right (`decide`). Where nothing stands against it, it counts like any other reading, but for one thing: a print
+that another field rests on is no evidence for a second one, or a total repeated as its own subtotal would confirm itself.
 """
 
 from __future__ import annotations
@@ -20,16 +20,11 @@ from ocr_ops.model import Candidate, Evidence, FieldSpec, Kind, Match, Reading, 
 CORRECTOR = "llm"
 """Name of the reader whose values are corrections."""
 
-SURE_READING = 0.7
-"""Score of its reader from which a value counts as found at the words that name it."""
-
 DERIVED = frozenset({Kind.CURRENCY})
 """Kinds that may be concluded from the document as a whole (a country, a tax id) without standing in one place."""
 
 COUNTED = frozenset({Kind.MONEY, Kind.DATE}) | CODES
 """Kinds of which two fields seldom share one print."""
-
-_UNDAMAGED = frozenset({Match.EXACT, Match.NORMALISED})
 
 Unseen = list[tuple[FieldSpec, list[tuple[str, Reading]]]]
 """Fields of which no value stands on paper, with what each reader proposed."""
@@ -63,6 +58,11 @@ def choose(schema: Schema, candidates: Sequence[Candidate], paper: Paper) -> tup
             chosen[path] = one
     chosen = _one_print_each(specs, chosen, paper)
     return chosen | _choose_rows(schema, chosen, candidates, paper), unseen
+
+
+def is_correction(one: Chosen) -> bool:
+    """Whether the language model alone proposes this value."""
+    return set(one.readers) == {CORRECTOR}
 
 
 def found_by(spec: FieldSpec, one: Chosen) -> int:
@@ -109,10 +109,7 @@ def _settle(spec: FieldSpec, readings: list[tuple[str, Reading]], paper: Paper) 
         else:
             same.append(one)
     found = [_agreed(group) for group in groups]
-    held = any(_holds_its_place(one) for one in found)
-    first, *others = sorted(
-        found, key=lambda one: (not _fills_its_line(spec, one), held and _is_correction(one))
-    )
+    first, *others = sorted(found, key=lambda one: (not _fills_its_line(spec, one), is_correction(one)))
     return replace(first, rivals=tuple(others))
 
 
@@ -131,7 +128,7 @@ def _one_print_each(
 
 
 def _is_filled_in(spec: FieldSpec, one: Chosen) -> bool:
-    return _is_correction(one) and not one.rivals and spec.kind in COUNTED
+    return is_correction(one) and not one.rivals and spec.kind in COUNTED
 
 
 def _resting_on(kind: Kind, value: str, chosen: Mapping[str, Chosen], specs: Mapping[str, FieldSpec]) -> int:
@@ -145,16 +142,6 @@ def _fills_its_line(spec: FieldSpec, one: Chosen) -> bool:
     if spec.kind is not Kind.TEXT:
         return True
     return 2 * len(squeezed(one.reading.value)) >= len(squeezed(one.evidence.raw))
-
-
-def _is_correction(one: Chosen) -> bool:
-    return set(one.readers) == {CORRECTOR}
-
-
-def _holds_its_place(one: Chosen) -> bool:
-    """Whether a reader saw this very value at a place it was sure of."""
-    undamaged = one.evidence.match in _UNDAMAGED
-    return not _is_correction(one) and undamaged and one.reading.score >= SURE_READING
 
 
 def _agreed(agreeing: Sequence[tuple[str, Reading, Evidence]]) -> Chosen:

@@ -13,7 +13,15 @@ from typing import Any
 
 from ocr_ops.grammar.dates import find_dates
 from ocr_ops.judge.calibration import Calibration
-from ocr_ops.judge.choosing import SURE_READING, Chosen, choose, found_by, pattern_of, same_value, values_of
+from ocr_ops.judge.choosing import (
+    Chosen,
+    choose,
+    found_by,
+    is_correction,
+    pattern_of,
+    same_value,
+    values_of,
+)
 from ocr_ops.judge.evidence import Paper, paper_of, places_of
 from ocr_ops.judge.line_sums import line_doubts
 from ocr_ops.judge.rules import check_rules
@@ -37,8 +45,14 @@ from ocr_ops.model import (
     Status,
 )
 
-VERSION = "10"
+VERSION = "11"
 """Part of the step's key: change it with any change of judgement."""
+
+SURE_READING = 0.7
+"""Score of its reader from which a labelled code counts as found at its label."""
+
+LIKELY = 0.5
+"""Probability below which a value is more likely wrong than right."""
 
 MONTH_FIRST = frozenset({"USD", "CAD", "PHP", None})
 """Currencies of countries that write month/day; None: the document names no currency."""
@@ -58,6 +72,7 @@ def judge(
     chosen, unseen = choose(schema, candidates, paper)
     problems = [problem for spec, readings in unseen for problem in _not_on_page(spec, readings)]
     chosen = _settled_by_arithmetic(schema, chosen)
+    chosen = _settled_by_chance(schema, chosen, paper, calibration)
     chosen, left = put_right(schema, chosen, looks)
     values = values_of(chosen)
     rules = check_rules(schema, values)
@@ -111,6 +126,23 @@ def _settled_by_arithmetic(schema: Schema, chosen: dict[str, Chosen]) -> dict[st
             if _arithmetic_holds(path, check_rules(schema, values_of(trial))):
                 settled[path] = replace(rival, rivals=(one,))
                 break
+    return settled
+
+
+def _settled_by_chance(
+    schema: Schema, chosen: dict[str, Chosen], paper: Paper, calibration: Calibration | None
+) -> dict[str, Chosen]:
+    """A value that is more likely wrong than right gives way to its correction."""
+    disputed = {path: one for path, one in chosen.items() if any(map(is_correction, one.rivals))}
+    if not disputed or calibration is None:
+        return chosen
+    specs = {spec.path: spec for spec in schema.fields}
+    witnesses = Witnesses.of(paper, check_rules(schema, values_of(chosen)))
+    settled = dict(chosen)
+    for path, one in _weighed(specs, disputed, witnesses, calibration).items():
+        if one.evidence.probability is not None and one.evidence.probability < LIKELY:
+            correction = next(filter(is_correction, one.rivals))
+            settled[path] = replace(correction, rivals=(chosen[path],))
     return settled
 
 
