@@ -64,7 +64,7 @@ def _day(words: str | None) -> datetime | None:
 def plan_again(
     shop: Workshop, choice: Choice, params: Mapping[str, Any], *, run_id: str, dag_id: str
 ) -> Planned:
-    """Share out the documents that fit in batches, and start the run."""
+    """Share out the documents that fit in batches, and start the run; one without any is over at once."""
     keep_reading = params["stage"] == "extract"
     chosen = choose(shop, choice, keep_reading=keep_reading)
     engine = params.get("engine")
@@ -75,12 +75,13 @@ def plan_again(
         keep_reading=keep_reading,
         reason=params["reason"],
     )
+    batches = store_batches(shop, order, chosen.journeys)
+    now = datetime.now(UTC)
     with Warehouse(shop.settings.database_url) as warehouse:
         told = {"choice": _plain(choice), **to_plain(order)}
-        warehouse.start_run(
-            run_id, trigger="airflow", started_at=datetime.now(UTC), dag_id=dag_id, params=told
-        )
-    batches = store_batches(shop, order, chosen.journeys)
+        warehouse.start_run(run_id, trigger="airflow", started_at=now, dag_id=dag_id, params=told)
+        if not batches:
+            warehouse.finish_run(run_id, finished_at=now)
     return Planned(tuple(batches), len(chosen.journeys), chosen.left_out)
 
 
