@@ -6,10 +6,10 @@ between several places where the value really stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from typing import Any
 
 from rapidfuzz import fuzz
 
@@ -52,6 +52,10 @@ class Paper:
     currency: str | None
     whole: bool
     """Money is written without cents."""
+    spelled: tuple[str, ...]
+    """The segments' letters and digits."""
+    index: dict[Kind, dict[Any, list[int]]] = field(default_factory=dict, compare=False, repr=False)
+    """Which segments show a value of a kind; made when the first value of that kind is looked up."""
 
 
 def paper_of(pages: Sequence[ReadPage]) -> Paper:
@@ -59,7 +63,8 @@ def paper_of(pages: Sequence[ReadPage]) -> Paper:
     segments = tuple((page.image.number, segment) for page in pages for segment in segments_of(page.blocks))
     texts = [segment.text for _, segment in segments]
     mark = decimal_mark(texts)
-    return Paper(segments, mark, date_order(texts), guess_currency(texts), writes_whole(texts, mark))
+    whole, spelled = writes_whole(texts, mark), tuple(map(squeezed, texts))
+    return Paper(segments, mark, date_order(texts), guess_currency(texts), whole, spelled)
 
 
 def numbers_in(paper: Paper, kind: Kind, text: str) -> tuple[Amount, ...]:
@@ -78,20 +83,18 @@ def _numbers_in(text: str, mark: DecimalMark, whole: bool, kind: Kind) -> tuple[
 
 def places_of(paper: Paper, kind: Kind, value: str) -> tuple[Place, ...]:
     """Every single segment that shows the value, in reading order."""
-    shows = _shows(paper, kind, value)
-    found = ((page, segment, shows(segment.text)) for page, segment in paper.segments)
+    found = (paper.segments[n] for n in _showing(paper, kind, value))
     return tuple(
         Place(
             page=page,
             block=segment.block_id,
             raw=segment.text,
-            match=match,
+            match=Match.EXACT if value in segment.text else Match.NORMALISED,
             row=(segment.box.y1 + segment.box.y2) / 2,
             box=segment.box,
             score=segment.score,
         )
-        for page, segment, match in found
-        if match is not None
+        for page, segment in found
     )
 
 
@@ -111,39 +114,39 @@ def _best(field: str, places: tuple[Place, ...], claimed: Sequence[str]) -> Evid
     return Evidence(field, chosen.match, chosen.page, (chosen.block,), chosen.raw[:300])
 
 
-def _shows(paper: Paper, kind: Kind, value: str) -> Callable[[str], Match | None]:
+def _showing(paper: Paper, kind: Kind, value: str) -> Sequence[int]:
+    """The segments that show a value, by their places in reading order."""
     if kind in NUMBERS:
-        return _number_shown(paper, kind, value)
-    if kind is Kind.DATE:
-        return lambda text: _if(any(d.iso == value for d in find_dates(text, paper.order)), value in text)
+        try:
+            return _indexed(paper, kind).get(Decimal(value), ())
+        except InvalidOperation:
+            return ()
+    if kind in (Kind.DATE, Kind.CURRENCY):
+        return _indexed(paper, kind).get(value, ())
     if kind is Kind.TIME:
-        return lambda text: _if(any(t.iso.startswith(value) for t in find_times(text)), value in text)
-    if kind is Kind.CURRENCY:
-        return lambda text: _if(currency_of(text) == value, value in text)
+        times = _indexed(paper, kind).items()
+        return sorted({n for iso, places in times if iso.startswith(value) for n in places})
     wanted = squeezed(value)
-    if kind in CODES:
-        return lambda text: _if(len(wanted) > 1 and wanted in squeezed(text), value in text)
-    return lambda text: _if(len(wanted) > 1 and wanted in squeezed(text), value in text)
+    return [n for n, text in enumerate(paper.spelled) if wanted in text] if len(wanted) > 1 else ()
 
 
-def _number_shown(paper: Paper, kind: Kind, value: str) -> Callable[[str], Match | None]:
-    try:
-        wanted = Decimal(value)
-    except InvalidOperation:
-        return lambda text: None
-    return lambda text: _if(wanted in _values_in(text, paper.mark, paper.whole, kind), value in text)
+def _indexed(paper: Paper, kind: Kind) -> dict[Any, list[int]]:
+    known = paper.index.get(kind)
+    if known is None:
+        known = paper.index[kind] = {}
+        for n, (_, segment) in enumerate(paper.segments):
+            for value in _values_in(paper, kind, segment.text):
+                known.setdefault(value, []).append(n)
+    return known
 
 
-@lru_cache(maxsize=8192)
-def _values_in(text: str, mark: DecimalMark, whole: bool, kind: Kind) -> frozenset[Decimal]:
-    """Every value of a kind that a text shows; asked again for each value of a record."""
-    return frozenset(amount.value for amount in _numbers_in(text, mark, whole, kind))
-
-
-def _if(shown: bool, exactly: bool) -> Match | None:
-    if not shown:
-        return None
-    return Match.EXACT if exactly else Match.NORMALISED
+def _values_in(paper: Paper, kind: Kind, text: str) -> set[Any]:
+    """Every value of a kind that a text shows, each once."""
+    if kind in NUMBERS:
+        return {amount.value for amount in numbers_in(paper, kind, text)}
+    if kind is Kind.DATE:
+        return {day.iso for day in find_dates(text, paper.order)}
+    return {time.iso for time in find_times(text)} if kind is Kind.TIME else {currency_of(text)}
 
 
 def squeezed(text: str) -> str:
