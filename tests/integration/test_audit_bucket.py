@@ -142,3 +142,49 @@ def test_a_server_that_is_not_there_is_worth_another_try():
     with pytest.raises(TransientError, match="cannot be reached"):
         AuditStore(Bucket("evidence", client=client)).put(b"x")
     client.close()
+
+
+def test_tenants_keep_their_things_apart_and_the_whole_store_has_them_all(store):
+    acme, other = store.for_tenant("acme"), store.for_tenant("other")
+    shared, key = digest_of(PAGE), digest_of(b"key")
+    store.put(PAGE)
+    own = acme.put(PICTURE)
+    acme.put(PAGE)
+    acme.remember(key, own)
+
+    assert {name.name.split("/objects/")[0] for name in store.place.entries("tenants")} == {
+        "tenants/acme",
+        f"tenants/acme/keys/{key[7:9]}/{key[7:]}",
+    }
+    assert (acme.find(key), other.find(key), store.find(key)) == (own, None, None)
+    assert (acme.has(own), other.has(own), store.has(own)) == (True, False, True)
+    assert (acme.get(shared), other.get(shared), store.get(own)) == (PAGE, PAGE, PICTURE)
+    assert (other.has_own(shared), acme.has_own(shared)) == (False, True)
+    assert set(store.objects()) == {own, shared}
+    assert store.verify() == []
+    assert (store.stats().objects, store.stats().keys) == (3, 1)
+    with pytest.raises(AuditBroken):
+        other.get(own)
+
+    assert store.erase(shared)
+    assert not acme.has(shared)
+    assert [one.kind for one in store.verify()] == []
+
+
+def test_what_was_changed_below_a_tenant_is_found(tmp_path):
+    store = AuditStore(Folder(tmp_path))
+    store.for_tenant("acme").put(PICTURE)
+    (path,) = (one for one in (tmp_path / "tenants").rglob("*") if one.is_file())
+    path.chmod(0o600)
+    path.write_bytes(PICTURE[:-1])
+    (tmp_path / "tenants" / "acme" / "notes.txt").write_text("?")
+
+    assert {one.kind for one in store.verify()} == {BrokenKind.CHANGED, BrokenKind.FOREIGN}
+
+
+def test_a_tenant_that_came_after_the_store_was_opened_is_found(store):
+    assert not store.has(digest_of(PICTURE))
+
+    own = store.for_tenant("late").put(PICTURE)
+
+    assert store.get(own) == PICTURE

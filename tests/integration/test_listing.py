@@ -16,8 +16,9 @@ from ocr_ops.model import Status
 from ocr_ops.pipeline import listing
 from ocr_ops.pipeline.expectations import expect
 from ocr_ops.pipeline.journey import Order
-from ocr_ops.pipeline.listing import Look, look_through
-from ocr_ops.pipeline.planning import forecast, plan
+from ocr_ops.pipeline.listing import Look, list_documents, look_through
+from ocr_ops.pipeline.planning import forecast, plan, store_batches
+from ocr_ops.pipeline.proof import prove
 from ocr_ops.warehouse import Warehouse
 
 pytestmark = pytest.mark.postgres
@@ -202,3 +203,8 @@ def test_documents_of_a_source_carry_its_tenant(shop: Bench, inbox: Path, databa
     run(shop, inbox, tenant="acme")
 
     assert execute(database_url, "select distinct tenant from marts.documents") == [("acme",)]
+    assert {path.name for path in shop.store.place.root.iterdir()} == {"tenants"}  # type: ignore[attr-defined]
+    assert prove(shop.store, database_url).ok
+
+    batches = store_batches(shop, Order(), [one for one in list_documents(shop, inbox) if one.source])
+    assert [batch.rpartition("@")[2] for batch in batches] == ["acme"]

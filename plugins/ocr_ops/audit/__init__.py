@@ -3,6 +3,7 @@
     objects/ab/<64 hex>       the bytes
     objects/ab/<64 hex>.zst   the same, packed by zstd where that pays; the name is always that of the bytes themselves
     keys/ab/<64 hex>          `{"key", "result"}`: a step done under this key gave that object
+    tenants/<tenant>/...      objects and keys of a tenant other than the main one, in the same shape
     anchors/<name>.json       where the hash chain in Postgres ended on some day
 
 Bytes come in and digests go out, and the reverse. Writers may be many, on many machines. What the bytes mean, and which
@@ -12,9 +13,10 @@ document they belong to, is Postgres' to say. Both places hold the same names, s
 from __future__ import annotations
 
 from ocr_ops.audit.nouns import Broken, BrokenKind, Manifest, ManifestStep, StoreStats
-from ocr_ops.audit.store import AuditStore, open_store
+from ocr_ops.audit.store import MAIN, AuditStore, open_store
 
 __all__ = [
+    "MAIN",
     "AuditStore",
     "Broken",
     "BrokenKind",

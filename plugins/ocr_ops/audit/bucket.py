@@ -84,6 +84,17 @@ class Bucket:
         with s3_errors(f"the audit store at {self.where}"):
             self._client.delete_object(**self._at(name))
 
+    def folders(self, folder: str) -> list[str]:
+        """What stands between a prefix and the next `/`, a thousand a request."""
+        pages = self._client.get_paginator("list_objects_v2")
+        prefix = f"{self._prefix}{folder}/"
+        with s3_errors(f"the audit store at {self.where}"):
+            return [
+                one["Prefix"].removeprefix(prefix).rstrip("/")
+                for page in pages.paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/")
+                for one in page.get("CommonPrefixes", ())
+            ]
+
     def entries(self, folder: str) -> Iterator[Entry]:
         """Every object below a folder, a thousand a request."""
         pages = self._client.get_paginator("list_objects_v2")

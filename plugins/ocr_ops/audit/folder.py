@@ -72,6 +72,14 @@ class Folder:
                 return
             _sync_folder(path.parent)
 
+    def folders(self, folder: str) -> list[str]:
+        """The names of the folders in a folder."""
+        with _disk_errors(self.root, "read"):
+            try:
+                return sorted(one.name for one in os.scandir(self.root / folder) if one.is_dir())
+            except FileNotFoundError:
+                return []
+
     def entries(self, folder: str) -> Iterator[Entry]:
         """Every file below a folder; a file that vanishes meanwhile (it got its name) is left out."""
         with _disk_errors(self.root, "read"):

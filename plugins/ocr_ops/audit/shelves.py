@@ -46,5 +46,8 @@ class Shelves(Protocol):
     def remove(self, name: str) -> None:
         """Remove a name; nothing to do when it is not there."""
 
+    def folders(self, folder: str) -> list[str]:
+        """The names of the folders in a folder, in order."""
+
     def entries(self, folder: str) -> Iterator[Entry]:
         """Everything below a folder, in the order of the names, and what does not belong there too."""

@@ -19,6 +19,10 @@ from ocr_ops.codec import canonical_json, digest_of
 from ocr_ops.errors import AuditBroken, OcrOpsError, SettingsError
 from ocr_ops.model import Digest, is_digest
 
+MAIN = "main"
+"""The tenant whose objects lie at the top; the only one where there is one company."""
+
+_TENANTS = "tenants"
 _DAY_S = 86_400
 _AHEAD = 256
 """Files handed to the readers before the first of them is waited for."""
@@ -41,25 +45,36 @@ def open_store(uri: str) -> AuditStore:
 
 
 class AuditStore:
-    """Objects and keys in a place, a folder being one.
+    """Objects and keys in a place, a folder being one; those of each tenant but the main one below a folder of their own.
 
-    Writing raises TransientError when the disk is full or the server busy and TerminalError when it may not be written.
+    Without a tenant it reads, proves and erases what any tenant has, and writes to the main one. Writing raises TransientError
+    when the disk is full or the server busy and TerminalError when it may not be written.
     """
 
-    def __init__(self, place: Path | Shelves) -> None:
+    def __init__(self, place: Path | Shelves, tenant: str = "") -> None:
         self.place: Shelves = Folder(place) if isinstance(place, Path) else place
+        self.tenant = tenant
+        self._own = f"{_TENANTS}/{tenant}/" if tenant else ""
+        self._tenants: list[str] | None = None
+
+    def for_tenant(self, tenant: str) -> AuditStore:
+        """The store as a tenant's work sees it: it writes and remembers in its own folder alone, and knows what the main one has."""
+        return self if tenant == MAIN else AuditStore(self.place, tenant)
 
     def put(self, data: bytes) -> Digest:
         """Keep some bytes and return their name; known bytes are not written again."""
         digest = digest_of(data)
         if not self._holds(digest, len(data)):
             small = packed(data)
-            self.place.add(name_of(digest, small is not None), data if small is None else small)
+            self.place.add(self._own + name_of(digest, small is not None), data if small is None else small)
         return digest
 
     def get(self, digest: Digest) -> bytes:
         """The bytes of that name; AuditBroken when they are missing or no longer match it."""
         data = self._read(digest)
+        if data is None and not self.tenant:
+            self._tenants = None  # a tenant may be new
+            data = self._read(digest)
         if data is None:
             raise AuditBroken(f"{digest} is not in the audit store at {self.place.where}")
         if digest_of(data) != digest:
@@ -68,26 +83,31 @@ class AuditStore:
 
     def has(self, digest: Digest) -> bool:
         """Whether there are bytes of that name; `get` alone proves them."""
-        return any(self.place.size(name) is not None for name in _names(digest))
+        return any(self.place.size(name) is not None for name in self._places(digest))
+
+    def has_own(self, digest: Digest) -> bool:
+        """Whether bytes of that name lie where this store writes."""
+        return any(self.place.size(self._own + name) is not None for name in _names(digest))
 
     def size_of(self, digest: Digest) -> int:
         """How many bytes that name stands for; AuditBroken when there are none, or they cannot be unpacked."""
-        plain, _ = _names(digest)
-        size = self.place.size(plain)
-        return len(self.get(digest)) if size is None else size
+        for name in self._places(digest):
+            if not name.endswith(SUFFIX) and (size := self.place.size(name)) is not None:
+                return size
+        return len(self.get(digest))
 
     def remember(self, key: Digest, result: Digest) -> None:
         """Note that the step of this key gave that object; the last writer wins, all being right."""
-        self.place.replace(_name("keys", key), canonical_json({"key": key, "result": result}))
+        self.place.replace(self._own + _name("keys", key), canonical_json({"key": key, "result": result}))
 
     def find(self, key: Digest) -> Digest | None:
         """What the step of this key gave; None when it is unknown, or its object is missing, so that it is done again."""
-        result = _noted(self.place.read(_name("keys", key)), key)
+        result = _noted(self.place.read(self._own + _name("keys", key)), key)
         return result if result is not None and self.has(result) else None
 
     def erase(self, digest: Digest) -> bool:
         """Remove bytes for good, and say whether there were any. Only retention may, after it noted a tombstone."""
-        found = [name for name in _names(digest) if self.place.size(name) is not None]
+        found = [name for name in self._places(digest) if self.place.size(name) is not None]
         for name in found:
             self.place.remove(name)
         return bool(found)
@@ -105,8 +125,11 @@ class AuditStore:
 
     def objects(self) -> dict[Digest, int]:
         """Every object with the bytes it takes in the store, without reading any; what is no object is left out."""
-        found = ((digest_in(entry), entry.size_bytes) for entry in self.place.entries("objects"))
-        return {digest: size for digest, size in found if digest is not None}
+        sizes: dict[Digest, int] = {}
+        for entry in self._entries():
+            if (digest := digest_in(entry)) is not None:
+                sizes[digest] = sizes.get(digest, 0) + entry.size_bytes
+        return sizes
 
     def verify(
         self,
@@ -121,7 +144,7 @@ class AuditStore:
         `only`: read no other objects than these, and no keys. `gone`: erased on purpose; keys may still name them.
         """
         before_s = (time.time() if now_s is None else now_s) - _DAY_S
-        entries = [entry for folder in ("objects", "keys") for entry in self.place.entries(folder)]
+        entries = list(self._entries())
         if only is not None:
             entries = [entry for entry in entries if digest_in(entry) in only]
         there = {digest for entry in entries if (digest := digest_in(entry))} | set(gone)
@@ -136,13 +159,31 @@ class AuditStore:
 
     def stats(self) -> StoreStats:
         """Count objects, the bytes they take, and keys."""
-        sizes = [entry.size_bytes for entry in self.place.entries("objects") if not entry.part]
-        keys = sum(not entry.part for entry in self.place.entries("keys"))
-        return StoreStats(len(sizes), sum(sizes), keys)
+        names = [(_within_tenant(one.name), one.size_bytes) for one in self._entries() if not one.part]
+        sizes = [size for name, size in names if name.startswith("objects/")]
+        return StoreStats(len(sizes), sum(sizes), len(names) - len(sizes))
+
+    def _entries(self) -> Iterator[Entry]:
+        """Every object and key of this tenant, or of all of them."""
+        for folder in ("objects", "keys"):
+            yield from self.place.entries(self._own + folder)
+        if not self.tenant:
+            yield from self.place.entries(_TENANTS)
+
+    def _places(self, digest: Digest) -> Iterator[str]:
+        """Every name under which the bytes may lie, the likeliest first."""
+        prefixes = [self._own, ""] if self.tenant else [""]
+        for prefix in prefixes:
+            yield from (prefix + name for name in _names(digest))
+        if not self.tenant:
+            if self._tenants is None:
+                self._tenants = self.place.folders(_TENANTS)
+            for tenant in self._tenants:
+                yield from (f"{_TENANTS}/{tenant}/{name}" for name in _names(digest))
 
     def _holds(self, digest: Digest, size: int) -> bool:
         """Whether the object is there; AuditBroken when what is there cannot be it, since nothing is overwritten."""
-        plain, small = _names(digest)
+        plain, small = (self._own + name for name in _names(digest))
         found = self.place.size(plain)
         if found is None:
             return self.place.size(small) is not None
@@ -153,15 +194,15 @@ class AuditStore:
         return True
 
     def _read(self, digest: Digest) -> bytes | None:
-        plain, small = _names(digest)
-        data = self.place.read(plain)
-        if data is not None:
-            return data
-        data = self.place.read(small)
-        try:
-            return None if data is None else unpacked(data)
-        except ValueError as problem:
-            raise AuditBroken(f"the bytes stored as {digest} cannot be unpacked: {problem}") from problem
+        for name in self._places(digest):
+            data = self.place.read(name)
+            if data is None:
+                continue
+            try:
+                return unpacked(data) if name.endswith(SUFFIX) else data
+            except ValueError as problem:
+                raise AuditBroken(f"the bytes stored as {digest} cannot be unpacked: {problem}") from problem
+        return None
 
     # --- verifying ---
 
@@ -171,7 +212,7 @@ class AuditStore:
         if entry.part:
             old = entry.written_s < before_s
             return (BrokenKind.STRAY_PART, "left by a writer that died") if old else None
-        digest, key = digest_in(entry), _digest_in(entry.name, "keys")
+        digest, key = digest_in(entry), _digest_in(_within_tenant(entry.name), "keys")
         if digest is None and key is None:
             return BrokenKind.FOREIGN, "not a name this store gives"
         try:
@@ -190,7 +231,12 @@ def name_of(digest: Digest, small: bool) -> str:
 
 def digest_in(entry: Entry) -> Digest | None:
     """Which object an entry is; None when it is none."""
-    return _digest_in(entry.name.removesuffix(SUFFIX), "objects")
+    return _digest_in(_within_tenant(entry.name).removesuffix(SUFFIX), "objects")
+
+
+def _within_tenant(name: str) -> str:
+    """A name without the folder of its tenant."""
+    return name.split("/", 2)[2] if name.startswith(f"{_TENANTS}/") and name.count("/") > 1 else name
 
 
 def _names(digest: Digest) -> tuple[str, str]:

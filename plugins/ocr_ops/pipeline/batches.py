@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from ocr_ops.audit import MAIN
 from ocr_ops.codec import from_json, to_json
 from ocr_ops.errors import TerminalError
 from ocr_ops.model import Digest, Outcome, Stage
@@ -22,6 +23,7 @@ from ocr_ops.pipeline import quality, steps
 from ocr_ops.pipeline.journey import Batch, Journey, Order
 from ocr_ops.pipeline.opening import open_document
 from ocr_ops.pipeline.outcome import outcome_of
+from ocr_ops.pipeline.planning import keep_batch
 from ocr_ops.pipeline.workshop import Event, Workshop
 from ocr_ops.warehouse import Load, RunSummary, Warehouse
 
@@ -50,7 +52,7 @@ def load_batch(shop: Workshop, batch: str, *, run_id: str, propose: bool = False
     """
     statuses: Counter[str] = Counter()
     fetched = _fetch(shop, batch)
-    documents = fetched.documents
+    documents, shop = fetched.documents, shop.for_tenant(fetched.order.tenant)
     loads = [Load(*outcome_of(shop, journey)) for journey in documents]
     with Warehouse(shop.settings.database_url, tenant=fetched.order.tenant) as warehouse:
         if propose:
@@ -140,13 +142,14 @@ Forward = Callable[[Workshop, Order, Sequence[Journey]], Coroutine[Any, Any, lis
 
 def _forward(shop: Workshop, digest: str, step: Forward) -> str:
     batch = _fetch(shop, digest)
-    shop = shop.for_part(len(batch.documents), batch.of)
+    shop = shop.for_tenant(batch.order.tenant).for_part(len(batch.documents), batch.of)
     documents = asyncio.run(step(shop, batch.order, batch.documents))
-    return shop.store.put(to_json(replace(batch, documents=tuple(documents))))
+    return keep_batch(shop, batch.order, to_json(replace(batch, documents=tuple(documents))))
 
 
 def _fetch(shop: Workshop, digest: str) -> Batch:
-    return from_json(Batch, shop.store.get(Digest(digest)))
+    digest, _, tenant = digest.partition("@")
+    return from_json(Batch, shop.for_tenant(tenant or MAIN).store.get(Digest(digest)))
 
 
 async def _side_by_side(

@@ -96,7 +96,7 @@ def opened(store: AuditStore, limits: Limits, tiling: Tiling | None, found: Sour
 
 def _keep_source(shop: Workshop, found: SourceDocument) -> None:
     """Put the document's bytes into the store the first time it is opened."""
-    if shop.store.has(found.digest):
+    if shop.store.has_own(found.digest):
         return
     try:
         read, data = source.load_source(source.found(found.uri, shop.s3), shop.settings.limits)
@@ -118,6 +118,7 @@ class _Errand:
     limits: Limits
     tiling: Tiling | None
     found: SourceDocument
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class _Answer:
 
 
 def _opened_alone(shop: Workshop, tiling: Tiling | None, found: SourceDocument) -> Opened:
-    errand = _Errand(shop.settings.audit_uri, shop.settings.limits, tiling, found)
+    errand = _Errand(shop.settings.audit_uri, shop.settings.limits, tiling, found, shop.store.tenant)
     try:
         done = subprocess.run(
             [sys.executable, "-m", "ocr_ops.pipeline.opening"],
@@ -159,7 +160,9 @@ def main() -> None:
     """Open the one document named on standard input."""
     errand = from_json(_Errand, sys.stdin.buffer.read())
     try:
-        answer = _Answer(opened(open_store(errand.audit_uri), errand.limits, errand.tiling, errand.found))
+        store = open_store(errand.audit_uri)
+        store = store.for_tenant(errand.tenant) if errand.tenant else store
+        answer = _Answer(opened(store, errand.limits, errand.tiling, errand.found))
     except UnreadableDocument as problem:
         answer = _Answer(None, problem.kind, problem.detail)
     sys.stdout.buffer.write(to_json(answer))

@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from ocr_ops.audit import MAIN
 from ocr_ops.codec import canonical_json, to_json, to_plain
 from ocr_ops.model import Digest, SourceDocument, Stage, Status
 from ocr_ops.pipeline.journey import Batch, Journey, Order
-from ocr_ops.pipeline.listing import Look, looks, unknown
+from ocr_ops.pipeline.listing import Look, key_of, looks, unknown
 from ocr_ops.pipeline.scratch import Scratch
 from ocr_ops.pipeline.weighing import lengths, shared_out
 from ocr_ops.pipeline.workshop import Event, Workshop
@@ -64,7 +65,13 @@ def _store_noted(shop: Workshop, order: Order, todo: Scratch, readers: int) -> l
     """Share noted documents out in batches and keep these, one in memory at a time; returns their digests."""
     pages, sizes = todo.weights()
     shares = lengths(pages, sizes, most=order.batch_size, readers=readers)
-    return [shop.store.put(batch_json(order, part, len(pages))) for part in todo.parts(shares)]
+    return [keep_batch(shop, order, batch_json(order, part, len(pages))) for part in todo.parts(shares)]
+
+
+def keep_batch(shop: Workshop, order: Order, batch: bytes) -> str:
+    """Keep a batch where its tenant's things are; returns its digest, with the tenant behind it where that is not the main one."""
+    digest = shop.for_tenant(order.tenant).store.put(batch)
+    return digest if order.tenant == MAIN else f"{digest}@{order.tenant}"
 
 
 def batch_json(order: Order, documents: Sequence[bytes], of: int) -> bytes:
@@ -73,9 +80,16 @@ def batch_json(order: Order, documents: Sequence[bytes], of: int) -> bytes:
 
 
 def store_batches(shop: Workshop, order: Order, journeys: Sequence[Journey]) -> list[str]:
-    """Share documents out in batches and keep these; returns their digests."""
-    batches = shared_out(journeys, most=order.batch_size, readers=shop.readers(order.engine))
-    return [shop.store.put(to_json(Batch(order, part, len(journeys)))) for part in batches]
+    """Share documents that are known out in batches, each of one tenant's, and keep these; returns their digests."""
+    with Warehouse(shop.settings.database_url) as warehouse:
+        tenants = warehouse.tenants([key_of(journey) for journey in journeys])
+    kept = []
+    for tenant in sorted({tenants.get(key_of(journey), order.tenant) for journey in journeys}):
+        own = replace(order, tenant=tenant)
+        part = [one for one in journeys if tenants.get(key_of(one), order.tenant) == tenant]
+        for batch in shared_out(part, most=order.batch_size, readers=shop.readers(order.engine)):
+            kept.append(keep_batch(shop, own, to_json(Batch(own, batch, len(journeys)))))
+    return kept
 
 
 def store_plan(shop: Workshop, batches: Sequence[str]) -> str:
@@ -131,7 +145,7 @@ def _news(
 ) -> Iterator[tuple[Look, list[Journey]]]:
     """What lies there, part by part, and what of each is to be done; nothing more once the order's limit is reached."""
     left = order.limit or sys.maxsize
-    for look in looks(shop, place, warehouse=warehouse, open_all=order.reprocess):
+    for look in looks(shop.for_tenant(order.tenant), place, warehouse=warehouse, open_all=order.reprocess):
         fresh = list(look.opened) if order.reprocess else unknown(warehouse, look.opened)
         if len(fresh) > left:
             beyond = {journey.uri for journey in fresh[left:]}

@@ -59,6 +59,10 @@ class Workshop:
         """Open the audit store that the settings name."""
         return cls(settings, open_store(settings.audit_uri), report, purse=Purse(budget_of(settings)), s3=s3)
 
+    def for_tenant(self, tenant: str) -> Workshop:
+        """The workshop of a tenant's work: what it keeps lies below a folder of the tenant's own in the audit store."""
+        return replace(self, store=self.store.for_tenant(tenant))
+
     def for_part(self, part: int, of: int) -> Workshop:
         """The workshop of a task that does `part` of the `of` documents of a run, with that share of the run's budget."""
         return replace(self, purse=Purse(budget_of(self.settings).share(part, of)))

@@ -115,6 +115,12 @@ class Warehouse:
         with postgres_errors(), self._engine.connect() as connection:
             return _known(connection, keys)
 
+    def tenants(self, keys: Sequence[str]) -> dict[str, str]:
+        """Whose documents these are, by key; unknown ones are left out."""
+        with postgres_errors(), self._engine.connect() as connection:
+            found = connection.execute(_TENANTS, {"keys": list(keys)})
+            return {row.document_key: row.tenant for row in found}
+
     def unchanged(self, stamps: Sequence[Stamp]) -> dict[str, str]:
         """Which files look as when they were opened last and are held since: place -> document, in one query."""
         with postgres_errors(), self._engine.connect() as connection:
@@ -277,6 +283,9 @@ from (select count(*) as documents, count(*) filter (where status = 'accepted') 
 where r.run_id = :run_id
 """)
 
+_TENANTS = select(ingest.documents.c.document_key, ingest.documents.c.tenant).where(
+    ingest.documents.c.document_key == any_(bindparam("keys", type_=ARRAY(DigestText)))
+)
 _KNOWN = select(
     ingest.documents.c.document_key,
     ingest.documents.c.status,
