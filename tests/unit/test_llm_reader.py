@@ -417,6 +417,21 @@ def test_value_that_stays_wrong_is_dropped_and_the_others_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "value"), [("6 Units", "6"), ("1,5 kg", "1.5"), ("2x", "2"), ("3 pcs.", "3"), ("a few", None)]
+)
+def test_quantity_is_told_from_its_unit(given: str, value: str | None) -> None:
+    answer = answer_from(json.dumps({"line_items": [{"quantity": given}]}), RECEIPT)
+
+    assert [reading.value for reading in answer.readings] == ([value] if value else [])
+
+
+def test_a_bad_value_of_a_field_that_may_be_missing_is_a_fault_and_holds_no_document() -> None:
+    answer = answer_from(json.dumps({"total": "9.00", "line_items": [{"quantity": "a few"}]}), RECEIPT)
+
+    assert answer.faults[0].startswith("/line_items/0/quantity: ") and answer.problems == ()
+
+
+@pytest.mark.parametrize(
     ("answer", "error", "requests"),
     [
         (fake.unauthorised(), ModelRefused, 1),
@@ -521,6 +536,7 @@ def test_numbers_written_as_json_numbers_keep_their_digits() -> None:
         ("total", "RM 1,234.50", "1234.50"),
         ("total", "1.234,50 €", "1234.50"),
         ("total", "-3.00", "-3.00"),
+        ("total", "007.00", "7.00"),
         ("date", "25/12/2018", "2018-12-25"),
         ("date", "25 December 2018", "2018-12-25"),
         ("time", "14:05", "14:05"),

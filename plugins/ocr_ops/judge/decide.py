@@ -45,7 +45,7 @@ from ocr_ops.model import (
     Status,
 )
 
-VERSION = "11"
+VERSION = "12"
 """Part of the step's key: change it with any change of judgement."""
 
 SURE_READING = 0.7
@@ -53,6 +53,9 @@ SURE_READING = 0.7
 
 LIKELY = 0.5
 """Probability below which a value is more likely wrong than right."""
+
+UNSAID = 0.5
+"""How sure of a place a reader is taken to be that does not say it, where its values are weighed against others."""
 
 MONTH_FIRST = frozenset({"USD", "CAD", "PHP", None})
 """Currencies of countries that write month/day; None: the document names no currency."""
@@ -132,18 +135,28 @@ def _settled_by_arithmetic(schema: Schema, chosen: dict[str, Chosen]) -> dict[st
 def _settled_by_chance(
     schema: Schema, chosen: dict[str, Chosen], paper: Paper, calibration: Calibration | None
 ) -> dict[str, Chosen]:
-    """A value that is more likely wrong than right gives way to its correction."""
-    disputed = {path: one for path, one in chosen.items() if any(map(is_correction, one.rivals))}
-    if not disputed or calibration is None:
+    """A value that is more likely wrong than right gives way to a correction that is likelier than it."""
+    corrections = {path: found for path, one in chosen.items() if (found := _correction_of(one)) is not None}
+    if not corrections or calibration is None:
         return chosen
     specs = {spec.path: spec for spec in schema.fields}
     witnesses = Witnesses.of(paper, check_rules(schema, values_of(chosen)))
+    disputed = _weighed(specs, {path: chosen[path] for path in corrections}, witnesses, calibration)
+    instead = _weighed(specs, corrections, witnesses, calibration)
     settled = dict(chosen)
-    for path, one in _weighed(specs, disputed, witnesses, calibration).items():
-        if one.evidence.probability is not None and one.evidence.probability < LIKELY:
-            correction = next(filter(is_correction, one.rivals))
-            settled[path] = replace(correction, rivals=(chosen[path],))
+    for path, one in disputed.items():
+        chance, other = one.evidence.probability, instead[path].evidence.probability
+        if chance is not None and other is not None and chance < min(LIKELY, other):
+            settled[path] = corrections[path]
     return settled
+
+
+def _correction_of(one: Chosen) -> Chosen | None:
+    """What the language model would have in the place of a value; how sure it is, nobody knows."""
+    rival = next(filter(is_correction, one.rivals), None)
+    if rival is None:
+        return None
+    return replace(rival, reading=replace(rival.reading, score=UNSAID), rivals=(replace(one, rivals=()),))
 
 
 def _weighed(

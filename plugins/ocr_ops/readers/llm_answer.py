@@ -27,6 +27,8 @@ _KEPT_KEYWORDS = ("type", "description", "enum", "items", "properties")
 _NOT_THERE = frozenset({"", "null", "none", "n/a", "na", "nil", "-", "--", "unknown", "not printed"})
 _PLAIN_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,6})?")
 _NOUGHTS_AHEAD = re.compile(r"(?<![\d.])0+(?=\d)")
+_MEASURED = re.compile(r"(-?\d[\d.,]{0,20}) ?(?:[^\W\d_]{1,12}\.?|%)")
+"""A number and its unit: 6 Units, 12kg, 19 %."""
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ISO_TIME = re.compile(r"\d{2}:\d{2}(:\d{2})?")
 _CODE = re.compile(r"[A-Z]{3}")
@@ -131,11 +133,12 @@ def answer_from(text: str, schema: Schema) -> Answer:
     readings = _renumbered(readings)
     misfits = _misfits(readings, schema)
     bad = {path for path, _ in misfits}
+    matters = {spec.path for spec in schema.fields if spec.critical or spec.required}
     faults += misfits
     return Answer(
         readings=tuple(_renumbered([reading for reading in readings if reading.path not in bad])),
         faults=tuple(f"{path}: {what}" for path, what in faults[:MOST_FAULTS]),
-        problems=_problems(faults, unknown),
+        problems=_problems([fault for fault in faults if fault[0] in matters], unknown),
     )
 
 
@@ -260,8 +263,11 @@ def _reading(leaf: _Leaf, faults: list[tuple[str, str]]) -> Reading | None:
 def _in_schema_form(text: str, kind: Kind) -> str:
     """A value in the schema's form where that is clear; as it came where it is not, for the schema to refuse."""
     match kind:
-        case Kind.MONEY | Kind.QUANTITY | Kind.RATE:
+        case Kind.MONEY:
             return _number(text)
+        case Kind.QUANTITY | Kind.RATE:
+            measured = _MEASURED.fullmatch(text)
+            return _number(measured[1] if measured else text)
         case Kind.DATE:
             return _date(text)
         case Kind.TIME:
