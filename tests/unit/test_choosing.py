@@ -84,6 +84,16 @@ def test_a_correction_goes_first_where_the_other_value_is_more_likely_wrong_than
     assert record.values["merchant_name"] == merchant
 
 
+def test_words_copied_with_the_damage_of_the_page_do_not_replace_words_that_were_put_right() -> None:
+    page = page_of("28-05", "SUPER SEVEN CASH & CARRY SBN 3HD", "14/03/2025", "TOTAL | 40.20", score=0.9)
+    right = candidate(score=0.4, merchant_name="SUPER SEVEN CASH & CARRY SDN BHD")
+    copied = model(merchant_name="SUPER SEVEN CASH & CARRY SBN 3HD")
+
+    record = judge(RECEIPT, (right, copied), [page], load_calibration())
+
+    assert record.values["merchant_name"] == "SUPER SEVEN CASH & CARRY SDN BHD"
+
+
 def test_what_the_other_reader_missed_is_filled_in_from_the_page_only() -> None:
     values = judged(candidate(**RIGHT), model(time="18:05", receipt_number="4711"))
 
@@ -138,6 +148,14 @@ def test_rows_of_the_model_do_not_replace_rows_that_add_up_just_as_well() -> Non
         {"description": "Atlas", "line_total": "25.00"},
         {"description": "Pen", "line_total": "8.50"},
     ]
+
+
+def test_rows_of_the_model_that_add_up_to_nothing_printed_are_not_filled_in() -> None:
+    header = {f"/{name}": value for name, value in RIGHT.items()}
+    wrong = {"/line_items/0/description": "Atlas", "/line_items/0/line_total": "12.50"}
+
+    assert "line_items" not in judged(candidate_of("layout", header), candidate_of("llm", wrong, 0.0))
+    assert judged(candidate_of("layout", header), candidate_of("llm", LINES, 0.0))["line_items"]
 
 
 def test_rows_of_the_model_replace_rows_that_miss_one() -> None:

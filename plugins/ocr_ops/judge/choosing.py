@@ -13,7 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
-from ocr_ops.judge.evidence import CODES, NUMBERS, Paper, find_evidence, places_of, squeezed
+from rapidfuzz import fuzz
+
+from ocr_ops.judge.evidence import CODES, FUZZY_AT_LEAST, NUMBERS, Paper, find_evidence, places_of, squeezed
 from ocr_ops.judge.rules import check_rules
 from ocr_ops.model import Candidate, Evidence, FieldSpec, Kind, Match, Reading, RuleResult, Schema
 
@@ -25,6 +27,9 @@ DERIVED = frozenset({Kind.CURRENCY})
 
 COUNTED = frozenset({Kind.MONEY, Kind.DATE}) | CODES
 """Kinds of which two fields seldom share one print."""
+
+_UNBROKEN = (0, -1)
+"""Less than this may rows not be confirmed that nobody else read: no sum over them is broken, and within them hardly a product."""
 
 Unseen = list[tuple[FieldSpec, list[tuple[str, Reading]]]]
 """Fields of which no value stands on paper, with what each reader proposed."""
@@ -103,7 +108,7 @@ def _settle(spec: FieldSpec, readings: list[tuple[str, Reading]], paper: Paper) 
         return None
     groups: list[list[tuple[str, Reading, Evidence]]] = []
     for one in reversed(evidenced):
-        same = next((g for g in groups if same_value(spec.kind, g[0][1].value, one[1].value)), None)
+        same = next((g for g in groups if _means_the_same(spec, one, g)), None)
         if same is None:
             groups.append([one])
         else:
@@ -111,6 +116,18 @@ def _settle(spec: FieldSpec, readings: list[tuple[str, Reading]], paper: Paper) 
     found = [_agreed(group) for group in groups]
     first, *others = sorted(found, key=lambda one: (not _fills_its_line(spec, one), is_correction(one)))
     return replace(first, rivals=tuple(others))
+
+
+def _means_the_same(
+    spec: FieldSpec, one: tuple[str, Reading, Evidence], group: Sequence[tuple[str, Reading, Evidence]]
+) -> bool:
+    """Whether two readings agree; words of the language model that differ by a letter or two are no correction, but damage."""
+    value, other = one[1].value, group[0][1].value
+    if same_value(spec.kind, value, other):
+        return True
+    corrects = CORRECTOR in {one[0], *(reader for reader, _, _ in group)}
+    alike = corrects and spec.kind in (Kind.TEXT, Kind.ADDRESS)
+    return alike and fuzz.ratio(squeezed(value), squeezed(other)) >= FUZZY_AT_LEAST
 
 
 def _one_print_each(
@@ -156,15 +173,16 @@ def _choose_rows(
 ) -> dict[str, Chosen]:
     """Rows come from one reader as a whole: the one with the most cells on paper, the later one on a tie.
 
-    Rows of the language model replace others only where the document's sums and products say so.
+    Rows of the language model replace others only where the document's sums and products say so, and fill in only what breaks none.
     """
     best: dict[str, Chosen] = {}
     for candidate in candidates:
         rows = _rows_on_paper(schema, candidate, paper)
         if candidate.reader == CORRECTOR:
             rows = _with_prints_of_their_own(schema, header, rows, paper)
-        if candidate.reader == CORRECTOR and best:
-            takes_over = _confirmed(schema, header, rows) > _confirmed(schema, header, best)
+        if candidate.reader == CORRECTOR:
+            kept = _confirmed(schema, header, best) if best else _UNBROKEN
+            takes_over = _confirmed(schema, header, rows) > kept
         else:
             takes_over = len(rows) >= len(best)
         best = rows if takes_over else best

@@ -45,7 +45,7 @@ from ocr_ops.model import (
     Status,
 )
 
-VERSION = "12"
+VERSION = "13"
 """Part of the step's key: change it with any change of judgement."""
 
 SURE_READING = 0.7
