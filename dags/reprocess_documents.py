@@ -40,7 +40,8 @@ a person promotes or discards them in the task `ask`, under *Required Actions*. 
             items={"type": "string", "minLength": 1},
             maxItems=1000,
             title="Documents",
-            description_md="File names, keys (`sha256:...`) or beginnings of digests, one a line.",
+            description_md="File names, keys (`sha256:...`) or beginnings of digests, one a line. Or choose by what follows; "
+            "something must narrow the choice.",
         ),
         "since": Param(
             None,
@@ -56,11 +57,38 @@ a person promotes or discards them in the task `ask`, under *Required Actions*. 
             title="First seen before",
             description_md="The first day that is not taken any more, in UTC.",
         ),
+        "doc_type": Param(
+            "any",
+            enum=["any", *known_doc_types()],
+            title="Document type",
+            description_md="Documents that were taken for this type.",
+        ),
+        "stage": Param(
+            "extract",
+            enum=["extract", "read"],
+            title="From which step",
+            description_md="extract: a new prompt, schema or model for fields, without OCR. read: another OCR engine.",
+        ),
+        "decision": Param(
+            "a person decides",
+            enum=["a person decides", "promote", "discard"],
+            title="What becomes of the proposals",
+            description_md="discard is for a trial: the differences are told, and nothing stays to be decided.",
+        ),
+        "reason": Param(
+            "processed again",
+            type="string",
+            minLength=3,
+            maxLength=300,
+            title="Why",
+            description_md="Kept with every version that comes of it.",
+        ),
         "vendor": Param(
             None,
             type=["null", "string"],
             minLength=1,
             title="Seller or merchant",
+            section="Choose further",
             description_md="A part of the name, in any case.",
         ),
         "statuses": Param(
@@ -69,18 +97,14 @@ a person promotes or discards them in the task `ask`, under *Required Actions*. 
             items={"enum": ["accepted", "needs_review", "quarantined", "rejected"]},
             examples=["accepted", "needs_review", "quarantined", "rejected"],
             title="Status",
+            section="Choose further",
             description_md="Documents of these states; empty: of any.",
-        ),
-        "doc_type": Param(
-            None,
-            enum=[None, *known_doc_types()],
-            title="Document type",
-            description_md="Documents that were taken for this type.",
         ),
         "read_by": Param(
             None,
             type=["null", "string"],
             title="Read by",
+            section="Choose further",
             description_md="Engine that read the first page, as in `marts.page_readings`.",
         ),
         "schema_version": Param(
@@ -88,6 +112,7 @@ a person promotes or discards them in the task `ask`, under *Required Actions*. 
             type=["null", "integer"],
             minimum=1,
             title="Version of the schema",
+            section="Choose further",
             description_md="Documents whose record was made with this version of their type's schema.",
         ),
         "limit": Param(
@@ -95,13 +120,8 @@ a person promotes or discards them in the task `ask`, under *Required Actions*. 
             type=["null", "integer"],
             minimum=1,
             title="At most so many documents",
+            section="Choose further",
             description_md="The first ones by the time they were first seen. Empty: all.",
-        ),
-        "stage": Param(
-            "extract",
-            enum=["extract", "read"],
-            title="From which step",
-            description_md="extract: a new prompt, schema or model for fields, without OCR. read: another OCR engine.",
         ),
         "engine": Param(
             "as configured",
@@ -125,20 +145,6 @@ a person promotes or discards them in the task `ask`, under *Required Actions*. 
             title="Most documents in a batch",
             section="How",
             description_md="Each batch is one row of tasks, as when documents are ingested.",
-        ),
-        "decision": Param(
-            "a person decides",
-            enum=["a person decides", "promote", "discard"],
-            title="What becomes of the proposals",
-            description_md="discard is for a trial: the differences are told, and nothing stays to be decided.",
-        ),
-        "reason": Param(
-            "processed again",
-            type="string",
-            minLength=3,
-            maxLength=300,
-            title="Why",
-            description_md="Kept with every version that comes of it.",
         ),
     },
 )

@@ -39,10 +39,10 @@ becomes a version of the document with the name of who gave it. A question nobod
             description_md="At most so many documents, the longest waiting first.",
         ),
         "doc_type": Param(
-            None,
-            enum=[None, *known_doc_types()],
+            "any",
+            enum=["any", *known_doc_types()],
             title="Document type",
-            description_md="Only documents of this type; empty: of any.",
+            description_md="Only documents of this type.",
         ),
     },
 )

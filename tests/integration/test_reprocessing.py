@@ -198,7 +198,9 @@ def test_a_backfill_takes_its_interval_instead_of_the_dates_of_the_form():
     month = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
 
     assert choice_from({"since": "2020-05-01"}).since == datetime(2020, 5, 1, tzinfo=UTC)
-    assert choice_from({"since": "2020-05-01"}, month) == Choice(since=month[0], until=month[1])
+    assert choice_from({"since": "2020-05-01", "doc_type": "any"}, month) == Choice(
+        since=month[0], until=month[1]
+    )
 
 
 def test_what_documents_say_cannot_break_out_of_the_report():

@@ -149,9 +149,11 @@ def _each(values: Any) -> list[Any]:
 @waiting_for_warehouse()
 def documents_to_ask_about(params: Mapping[str, Any]) -> list[str]:
     """The documents that have waited longest for a person."""
+    from ocr_ops.pipeline.choosing import ANY
     from ocr_ops.pipeline.reviewing import waiting
 
-    return waiting(workshop(), limit=params["limit"], doc_type=params["doc_type"])
+    doc_type = None if params["doc_type"] == ANY else params["doc_type"]
+    return waiting(workshop(), limit=params["limit"], doc_type=doc_type)
 
 
 @waiting_for_warehouse()

@@ -20,6 +20,8 @@ from ocr_ops.pipeline.journey import Journey, Opened
 from ocr_ops.pipeline.workshop import Workshop
 from ocr_ops.warehouse.connecting import connected
 
+ANY = "any"
+"""What a form says of a document type that does not matter."""
 _OPENING, _READING = ("open",), ("open", "read", "render")
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from ocr_ops.codec import to_plain
 from ocr_ops.model import Digest
-from ocr_ops.pipeline.choosing import Choice, choose
+from ocr_ops.pipeline.choosing import ANY, Choice, choose
 from ocr_ops.pipeline.journey import AUTO, Order
 from ocr_ops.pipeline.planning import store_batches
 from ocr_ops.pipeline.workshop import Workshop
@@ -50,7 +50,7 @@ def choice_from(params: Mapping[str, Any], interval: tuple[datetime, datetime] |
         until=until,
         vendor=params.get("vendor"),
         statuses=tuple(params.get("statuses") or ()),
-        doc_type=params.get("doc_type"),
+        doc_type=None if params.get("doc_type") == ANY else params.get("doc_type"),
         engine=params.get("read_by"),
         schema_version=params.get("schema_version"),
         limit=params.get("limit"),
