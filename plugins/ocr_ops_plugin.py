@@ -1,1 +1,5 @@
-"""Airflow scans this folder file by file; this is the one file it should find. The review pages will register here."""
+"""Airflow scans this folder file by file; this is the one plugin it should find."""
+
+from ocr_ops.airflow_glue.pages import OcrOpsPlugin
+
+__all__ = ["OcrOpsPlugin"]

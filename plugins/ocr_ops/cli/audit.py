@@ -23,7 +23,7 @@ from ocr_ops.model import Digest
 from ocr_ops.pipeline import retention, retention_policy
 from ocr_ops.pipeline.export import export_files
 from ocr_ops.pipeline.proof import Proof, prove, write_anchor
-from ocr_ops.pipeline.story_page import story_html
+from ocr_ops.pipeline.story_page import kept_of, story_html
 from ocr_ops.warehouse import Warehouse
 
 app = typer.Typer(
@@ -77,7 +77,7 @@ def show(
         ERR.print(f"{len(written)} files written to {export}", markup=False)
     if html is not None or browse:
         page = html or Path(tempfile.mkdtemp(prefix="ocr-ops-")) / "story.html"
-        kept = {role: store.get(digest) for role, digest in _there(store, story).items()}
+        kept = kept_of(store, story)
         page.write_text(story_html(story, kept, written_at=datetime.now(UTC)), encoding="utf-8")
         ERR.print(f"written to {page}", markup=False)
         if browse:

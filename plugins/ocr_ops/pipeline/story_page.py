@@ -1,7 +1,8 @@
 """The story of one document -> one HTML file that needs nothing else: an auditor can keep it, and open it in ten years.
 
 In: what the warehouse holds about the document (`Warehouse.document`), and the bytes it links to, by role. Out: HTML with the
-pictures inside, without scripts and without addresses. All text of documents and models is escaped at the leaf. No I/O.
+pictures inside, without scripts and without addresses. All text of documents and models is escaped at the leaf. Only `kept_of`
+reads, from the audit store.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ocr_ops.audit import AuditStore
 from ocr_ops.codec import from_json
 from ocr_ops.geometry import to_pixels
 from ocr_ops.html_leaf import escaped
-from ocr_ops.model import PixelSize, ReadPage
+from ocr_ops.model import Digest, PixelSize, ReadPage
 from ocr_ops.pipeline.story_style import STYLE
 
 Row = Mapping[str, Any]
@@ -51,6 +53,12 @@ def story_html(story: Story, kept: Mapping[str, bytes], *, written_at: datetime)
         f'content="{_POLICY}"><meta name="viewport" content="width=device-width"><title>{name}</title>'
         f"<style>{STYLE}</style></head><body>{body}</body></html>"
     )
+
+
+def kept_of(store: AuditStore, story: Story) -> dict[str, bytes]:
+    """The bytes of a story by role, the latest of each, without what retention removed."""
+    latest = {row["role"]: Digest(row["digest"]) for row in story["links"]}
+    return {role: store.get(digest) for role, digest in latest.items() if store.has(digest)}
 
 
 def _section(part: str, title: str, content: str, *, wide: bool = False) -> str:

@@ -32,7 +32,9 @@ from ocr_ops.warehouse.reading import (
     document_story,
     lines_by_key,
     lines_of_run,
+    page_of_run,
     run_summary,
+    was_met,
 )
 from ocr_ops.warehouse.versions import Decision, Difference, discard, promote, proposed_differences
 
@@ -241,6 +243,18 @@ class Warehouse:
         """What a person wants to see after a run, one line a document, in the order of their names."""
         with postgres_errors(), self._engine.connect() as connection:
             return lines_of_run(connection, run_id)
+
+    def page_of_run(
+        self, dag_id: str, run_id: str, *, most: int
+    ) -> tuple[RunSummary | None, list[DocumentLine]]:
+        """A run of a DAG counted as it is now, and its first documents, those that are not accepted before the others."""
+        with postgres_errors(), self._engine.connect() as connection:
+            return page_of_run(connection, dag_id, run_id, most)
+
+    def was_met(self, dag_id: str, run_id: str, key: str) -> bool:
+        """Whether that run of that DAG met the document."""
+        with postgres_errors(), self._engine.connect() as connection:
+            return was_met(connection, dag_id, run_id, key)
 
     def lines(self, keys: Sequence[str]) -> list[DocumentLine]:
         """The same line for documents by key, in the order of the keys; unknown ones are left out."""

@@ -64,6 +64,31 @@ where r.run_id = :run_id
 order by name, uri
 """)
 
+_PAGE = text("""
+select d.document_key, coalesce(s.name, d.name) as name, coalesce(s.uri, d.uri) as uri, d.doc_type, d.party,
+  d.document_date, d.total, d.currency, r.status, coalesce(d.reasons, '') as reasons, r.changed
+from ingest.run_documents r
+join marts.documents d using (document_key)
+left join ingest.sightings s using (document_key, uri_key)
+where r.run_id = :run_id
+order by r.status = 'accepted', r.status, name, uri
+limit :most
+""")
+_COUNTS = text("""
+select r.run_id, r.started_at, r.finished_at, count(c.status) as documents,
+  count(*) filter (where c.status = 'accepted') as accepted, count(*) filter (where c.status = 'needs_review') as needs_review,
+  count(*) filter (where c.status = 'quarantined') as quarantined, count(*) filter (where c.status = 'rejected') as rejected,
+  count(*) filter (where c.changed) as changed
+from ingest.runs r left join ingest.run_documents c using (run_id)
+where r.run_id = :run_id and r.dag_id = :dag_id group by r.run_id
+""")
+_WAS_MET = text("""
+select exists (
+  select from ingest.run_documents c join ingest.runs r using (run_id)
+  where r.run_id = :run_id and r.dag_id = :dag_id and c.document_key = :key
+)
+""")
+
 _LINES_BY_KEY = text("""
 select document_key, name, uri, doc_type, party, document_date, total, currency, status, coalesce(reasons, '') as reasons
 from marts.documents where document_key = any(:keys)
@@ -103,6 +128,22 @@ _PARTS = {
 def lines_of_run(connection: Connection, run_id: str) -> list[DocumentLine]:
     """The documents a run saw, by name."""
     return [_line(row) for row in connection.execute(_LINES, {"run_id": run_id}).mappings()]
+
+
+def page_of_run(
+    connection: Connection, dag_id: str, run_id: str, most: int
+) -> tuple[RunSummary | None, list[DocumentLine]]:
+    """A run of a DAG counted as it is now, and its first documents, those that are not accepted before the others."""
+    counts = connection.execute(_COUNTS, {"dag_id": dag_id, "run_id": run_id}).mappings().one_or_none()
+    if counts is None:
+        return None, []
+    found = connection.execute(_PAGE, {"run_id": run_id, "most": most}).mappings()
+    return RunSummary(**counts), [_line(row) for row in found]
+
+
+def was_met(connection: Connection, dag_id: str, run_id: str, key: str) -> bool:
+    """Whether that run of that DAG met the document."""
+    return bool(connection.scalar(_WAS_MET, {"dag_id": dag_id, "run_id": run_id, "key": key}))
 
 
 def lines_by_key(connection: Connection, keys: Sequence[str]) -> list[DocumentLine]:
