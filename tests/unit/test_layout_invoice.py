@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from builders import page_of
 from layout_builder import Line, page, read_page, values
 from ocr_ops.model import Block, FieldSpec, GridBox, Kind, Schema
@@ -216,3 +218,32 @@ def test_the_only_party_on_a_page_is_the_one_who_writes_the_invoice():
 
     assert found["/seller_name"] == "Beispiel Werkzeug GmbH"
     assert "/buyer_name" not in found
+
+
+def test_a_town_with_its_state_is_no_sender() -> None:
+    lines = (
+        (60, 40, "Silver Birch Groceries Ltd"), (60, 62, "179 Station Avenue"), (60, 84, "Sampleville, OH 43999"),
+        (60, 180, "Bill to:"), (60, 202, "Northgate Hardware LLC"), (60, 224, "2 Harbour Avenue"), (60, 246, "Testburg, NY 12999"),
+        (60, 400, "Total"), (800, 400, "$ 382.69"),
+    )  # fmt: skip
+
+    found = values(read_layout((page(lines),), INVOICE))
+
+    assert found["/seller_name"] == "Silver Birch Groceries Ltd"
+    assert found["/seller_address"].startswith("179 Station Avenue")
+
+
+@pytest.mark.parametrize(
+    ("printed", "name"),
+    [
+        ("Forniture Acquachiara S.r.I.", "Forniture Acquachiara S.r.l."),
+        ("Harbour Groceries & Co", "Harbour Groceries & Co"),
+    ],
+)
+def test_a_name_is_a_name_whatever_its_letters_look_like(printed: str, name: str) -> None:
+    lines = (
+        (60, 40, printed), (60, 62, "148 Harbour Street"), (60, 84, "Exampleton EX1 4ZZ"), (60, 180, "Bill to:"),
+        (60, 202, "Northgate Hardware LLC"), (60, 224, "2 Harbour Avenue"), (60, 246, "Exampleton EX1 4ZZ"), (60, 400, "Total"), (800, 400, "382.69"),
+    )  # fmt: skip
+
+    assert values(read_layout((page(lines),), INVOICE))["/seller_name"] == name

@@ -146,7 +146,7 @@ WEB = re.compile(
     re.IGNORECASE,
 )
 TAX_LINE = re.compile(
-    r"(?<![a-z])(?:gst|6st|g5t|sst|vat|tax|ust|mwst|steuer\w*|tva|siret|btw|iva|p\.? ?iva|cif|nif|kvk|uid|tin|gstin|ust-?id\w*)(?![a-z]).{0,24}(?:\d{6}|reg|no|id|nr)|co[ .\-]*reg|reg(?:istration)?\.? ?no|roc|company ?(?:no|reg)|hrb|handelsreg|licen[cs]e|rcs",
+    r"(?<![a-z])(?:gst|6st|g5t|sst|vat|tax|ust|mwst|steuer\w*|tva|siret|btw|iva|p\.? ?iva|cif|nif|kvk|uid|tin|gstin|ust-?id\w*)(?![a-z]).{0,24}(?:\d{6}|reg|no|id|nr)|co[ .\-]*reg|reg(?:istration)?\.? ?no|(?<![a-z])roc(?![a-z])|company ?(?:no|reg)|hrb|handelsreg|licen[cs]e|rcs",
     re.IGNORECASE,
 )
 REG_NUMBER = re.compile(

@@ -258,7 +258,15 @@ def clean_name(text: str) -> str:
         text = re.sub(r"\s*[(\[{]\s*[A-Z]{0,3}\d[\w\- /]*[)\]}]?.*$", "", text, flags=re.IGNORECASE)
         text = re.sub(r"\s+[A-Z]{0,2}\d{5,}\s?-?\s?[A-Z]?\s*$", "", text)
     text = _ONE_FOR_I.sub("I", text if ")" in text else _OPEN_BRACKET.sub(r"\1)", text))
-    return respelled(text.strip(" -–:;,*=_~|#<"), lexicon.TRADE_WORDS)
+    return respelled(plain_form(text.strip(" -–:;,*=_~|#<")), lexicon.TRADE_WORDS)
+
+
+def plain_form(text: str) -> str:
+    """A name whose legal form an engine misread in the way that no form is written: "S.r.I." is "S.r.l."."""
+    return _SRL.sub(lambda form: form["head"] + "l", text)
+
+
+_SRL = re.compile(r"(?P<head>(?<![A-Za-z])(?:S\. ?r\. ?|s\. ?r\. ?))[I1|](?![A-Za-z])")
 
 
 _ONE_FOR_I = re.compile(r"(?<![\w])1(?=[BCDFGHJ-NP-TV-Z][A-Z]{2,}(?![\w]))")

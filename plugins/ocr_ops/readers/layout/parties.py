@@ -22,6 +22,7 @@ from ocr_ops.readers.layout.merchant import (
     clean_address,
     is_priced,
     line_kind,
+    plain_form,
     read_merchant,
 )
 from ocr_ops.readers.layout.page import Cell, Page, Row, runs
@@ -216,7 +217,7 @@ def _found(cells: Sequence[Cell], score: float) -> Found:
 
 
 def _clean(text: str) -> str:
-    return _ATTENTION.sub("", clean_address(text)).strip(" ,;:")
+    return plain_form(_ATTENTION.sub("", clean_address(text)).strip(" ,;:"))
 
 
 def _window(page: Page) -> Party | None:
@@ -264,6 +265,8 @@ def _sender_parts(text: str) -> list[str] | None:
     if not 12 <= len(text) < 130:
         return None
     parts = [p for p in _SEPARATED.split(text) if letters(p) + digits(p) >= 2]
+    if 2 <= len(parts) <= 6 and letters("".join(parts[1:])) < 3:
+        return None  # "Springfield, OH 43999": a town and no more
     if 2 <= len(parts) <= 6 and any(lexicon.POSTCODE.search(p) for p in parts[1:]):
         return parts if _is_name(parts[0]) and digits(parts[0]) < 5 else None
     form = next((m for m in lexicon.COMPANY.finditer(text) if lexicon.POSTCODE.search(text[m.end() :])), None)
@@ -349,13 +352,13 @@ def _company_name(text: str) -> str:
     """The company in a line: up to its legal form, from the last separator or colon before it."""
     forms = [m for m in lexicon.COMPANY.finditer(text) if letters(text[: m.start()]) >= 2]
     if not forms:
-        return text.strip(" ,;:") if len(text) < 50 else ""
+        return plain_form(text.strip(" ,;:")) if len(text) < 50 else ""
     end = forms[0].end()
     for form in forms[1:]:
         if form.start() - end <= 9:
             end = form.end()
     head = re.split(r"[:•●|]|\s[–-]\s|\bby\b", text[: forms[0].start()])[-1]
-    return (head + text[forms[0].start() : end]).strip(" ,;:-")
+    return plain_form((head + text[forms[0].start() : end]).strip(" ,;:-"))
 
 
 def _fuller(seller: Party | None, pages: Sequence[Page]) -> Party | None:

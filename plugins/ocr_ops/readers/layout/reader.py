@@ -22,7 +22,7 @@ from ocr_ops.readers.layout.totals import read_totals
 from ocr_ops.readers.layout.when import read_dates, read_times
 
 READER = "layout"
-VERSION = "8"
+VERSION = "9"
 
 
 def read_layout(pages: Sequence[ReadPage], schema: Schema) -> Candidate:
