@@ -175,7 +175,7 @@ def reprocess_documents() -> None:
     told = report()
     ask = HITLOperator(
         task_id="ask",
-        subject="Promote what {{ ti.xcom_pull(task_ids='report', key='proposed') }} documents would change?",
+        subject="Promote the new versions of {{ ti.xcom_pull(task_ids='report', key='proposed') }} documents?",
         body=told,
         options=["Promote", "Discard", "Leave waiting"],
         defaults="Leave waiting",

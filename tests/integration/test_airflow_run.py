@@ -149,7 +149,7 @@ def test_documents_processed_again_count_when_a_person_promotes_them_and_delay_i
     waited_for(lambda: any(one.startswith(late) for one in site.webhook.said), "nobody was told")
     site.answers("reprocess_documents", run, "ask", "Promote")
 
-    assert asked["subject"] == "Promote what 1 documents would change?"
+    assert asked["subject"] == "Promote the new versions of 1 documents?"
     assert site.value("reprocess_documents", run, "settle") == "1 documents: promote"
     assert execute(site.url, NEWEST) == [("pipeline", "admin", "a trial", "a trial")]
 

@@ -99,7 +99,7 @@ def test_a_new_schema_is_proposed_told_and_promoted_without_any_ocr(
     assert {n: d["version"] for n, d in documents(database_url).items()} == dict.fromkeys(before, 1)
     told = report(changed, run_id="again")
     assert told.proposed == 3
-    assert "3 documents processed again. 3 would change in values: `/payment_method` 3." in told.words
+    assert "3 documents processed again. 3 would change in values: `/payment_method` (3)." in told.words
     table = changed.store.get(told.table).decode().splitlines()
     assert len(table) == 1 + 3
     assert "/payment_method" in table[1]

@@ -164,7 +164,7 @@ def test_a_changed_schema_asks_no_ocr_server_and_tells_every_difference_and_no_o
     expected = [(f"{n:03}.png", "/payment_method", f"CASH {n + 12}.00", "") for n in PAID_IN_CASH]
     assert [(row["name"], row["field"], row["old_value"], row["new_value"]) for row in rows] == expected
     assert told.words.startswith(
-        "200 documents processed again. 67 would change in values: `/payment_method` 67. "
+        "200 documents processed again. 67 would change in values: `/payment_method` (67). "
         "133 would only get a new version of what made them."
     )
     assert execute(changed.url, "select name, payment_method from marts.receipts order by 1") == before

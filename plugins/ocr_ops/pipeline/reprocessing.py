@@ -26,7 +26,7 @@ from ocr_ops.warehouse import Difference, Warehouse
 from ocr_ops.warehouse.connecting import connected
 
 PROMOTE, DISCARD = "promote", "discard"
-_SHOWN, _SHORT, _FIELDS = 6, 24, 8
+_SHOWN, _SHORT, _NAME, _FIELDS = 6, 24, 40, 8
 _PROPOSED_BY = text("""
 select document_key from extraction.records where run_id = :run_id and state = 'proposed' order by document_key
 """)
@@ -143,10 +143,10 @@ def in_words(documents: int, proposed: int, differences: Sequence[Difference]) -
     if not differences:
         return f"{head}{unchanged}"
     fields = Counter(_field_of(one.field) for one in differences)
-    counts = ", ".join(f"`{name}` {count}" for name, count in fields.most_common(_FIELDS))
+    counts = ", ".join(f"`{name}` ({count})" for name, count in fields.most_common(_FIELDS))
     head = f"{head} {changed} would change in values: {counts}.{unchanged}"
     rows = [
-        f"| {_code(one.name)} | `{one.field[: _SHORT * 2]}` | {_code(one.old_value)} | {_code(one.new_value)} |"
+        f"| {_code(one.name, _NAME)} | `{one.field[: _SHORT * 2]}` | {_code(one.old_value)} | {_code(one.new_value)} |"
         for one in differences[:_SHOWN]
     ]
     more = f"\n\nand {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
@@ -159,12 +159,12 @@ def _field_of(pointer: str) -> str:
     return "/".join("*" if part.isdigit() else part for part in pointer.split("/"))[:60]
 
 
-def _code(words: str | None) -> str:
+def _code(words: str | None, longest: int = _SHORT) -> str:
     """Text of a document as inert Markdown: on one line, without marks that end a cell or a code span, and short."""
     if words is None:
         return ""
     plain = "".join(sign if sign.isprintable() and sign not in "`|" else " " for sign in words)
-    return f"`{plain[:_SHORT].strip() or ' '}`"
+    return f"`{plain[:longest].strip() or ' '}`"
 
 
 def _csv(differences: Sequence[Difference]) -> bytes:
