@@ -21,6 +21,7 @@ from ocr_ops.settings import OcrEngine, env_name
 DEFAULT_NAME = "landing_zone"
 AUTO = "auto"
 AS_CONFIGURED = "as configured"
+_PREFIX = "ingest_"
 _TAKEN = frozenset({"folder"})
 """Names whose DAG is another one of ours."""
 
@@ -56,7 +57,7 @@ class Source:
     @property
     def dag_id(self) -> str:
         """Name of its DAG."""
-        return f"ingest_{self.name}"
+        return f"{_PREFIX}{self.name}"
 
     @property
     def pool(self) -> str:
@@ -80,6 +81,12 @@ class Source:
         if found:
             return timedelta(**{f"{found[2]}s": int(found[1])})
         return None if self.schedule == "none" else self.schedule
+
+
+def run_name(dag_id: str, run_id: str) -> str:
+    """What a run is called in the warehouse: Airflow gives runs of two sources on one schedule the same name."""
+    own = dag_id.startswith(_PREFIX) and dag_id not in (f"{_PREFIX}folder", f"{_PREFIX}{DEFAULT_NAME}")
+    return f"{dag_id} {run_id}" if own else run_id
 
 
 def configured_sources(env: Mapping[str, str], *, doc_types: Collection[str]) -> tuple[Source, ...]:

@@ -11,7 +11,7 @@ import pytest
 from ocr_ops.errors import SettingsError
 from ocr_ops.pools import OCR_POOL, pools_for
 from ocr_ops.schemas import doc_types
-from ocr_ops.sources import Source, configured_sources, own_pools, read_sources
+from ocr_ops.sources import Source, configured_sources, own_pools, read_sources, run_name
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "sources.example.yaml"
 TYPES = ("invoice", "receipt")
@@ -158,3 +158,13 @@ def test_a_file_of_another_shape_is_refused_with_the_line(text: str, words: str)
 def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(SettingsError, match=r"OCR_OPS_SOURCES=.*nowhere\.yaml cannot be read: No such file"):
         configured_sources({"OCR_OPS_SOURCES": str(tmp_path / "nowhere.yaml")}, doc_types=TYPES)
+
+
+def test_runs_of_two_sources_on_one_schedule_are_two_runs_in_the_warehouse():
+    hour = "scheduled__2026-11-21T13:00:00+00:00"
+
+    names = [run_name(Source(name).dag_id, hour) for name in ("acme", "other", "landing_zone")]
+
+    assert names == [f"ingest_acme {hour}", f"ingest_other {hour}", hour]
+    assert run_name("ingest_folder", "manual__1") == "manual__1"
+    assert run_name("monitor_quality", hour) == hour

@@ -12,6 +12,7 @@ from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryActi
 from ocr_ops.airflow_glue.connections import log, workshop
 from ocr_ops.airflow_glue.waiting import waiting_for_servers, waiting_for_warehouse
 from ocr_ops.pools import LLM_POOL, OCR_POOL, WAREHOUSE_POOL
+from ocr_ops.sources import run_name
 
 if TYPE_CHECKING:
     from ocr_ops.pipeline.workshop import Workshop
@@ -66,7 +67,9 @@ def document_batches(found: Any, *, ends: str = "load", pool: str = OCR_POOL) ->
         with waiting_for_warehouse():
             if ends == "compare":
                 return compare_batch(shop, batch)
-            counts = load_batch(shop, batch, run_id=run_id or "", propose=ends == "propose")
+            counts = load_batch(
+                shop, batch, run_id=run_name(ti.dag_id, run_id or ""), propose=ends == "propose"
+            )
         note_load(shop, batch, counts, ti)
         return counts
 
@@ -87,7 +90,7 @@ def batches_found(shop: Workshop, batches: Sequence[str], ti: Any) -> list[int]:
 
 
 @task(outlets=[MARTS], trigger_rule="none_failed_min_one_success")
-def announce_rows(counts: Any, run_id: str | None = None) -> Iterator[Metadata]:
+def announce_rows(counts: Any, run_id: str | None = None, ti: Any = None) -> Iterator[Metadata]:
     """Close the run and say that rows were loaded, and how many documents ended in which status.
 
     Skipped when nothing was new.
@@ -100,6 +103,6 @@ def announce_rows(counts: Any, run_id: str | None = None) -> Iterator[Metadata]:
         for status, number in batch.items():
             totals[status] = totals.get(status, 0) + number
     with waiting_for_warehouse():
-        finish(workshop(), run_id or "")
+        finish(workshop(), run_name(ti.dag_id, run_id or ""))
     log.info("loaded: %s", ", ".join(f"{number} {status}" for status, number in sorted(totals.items())))
     yield Metadata(MARTS, totals)

@@ -34,6 +34,7 @@ def plan_source(source: Source, run_id: str, ti: Any) -> list[int]:
     """Plan the batches of what is new at a source."""
     from ocr_ops.pipeline.journey import Order
     from ocr_ops.pipeline.planning import plan
+    from ocr_ops.sources import run_name
 
     order = Order(
         doc_type=source.doc_type,
@@ -46,7 +47,7 @@ def plan_source(source: Source, run_id: str, ti: Any) -> list[int]:
         shop,
         place_of(source.folder),
         order,
-        run_id=run_id,
+        run_id=run_name(source.dag_id, run_id),
         dag_id=source.dag_id,
         note_known=False,
         readers=source.readers,

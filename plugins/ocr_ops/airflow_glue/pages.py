@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from airflow.plugins_manager import AirflowPlugin
 
 from ocr_ops.airflow_glue.connections import airflow_settings
+from ocr_ops.sources import run_name
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -81,9 +82,8 @@ def run_page(settings: Settings, dag_id: str, run_id: str) -> str:
     from ocr_ops.pipeline.run_page import MOST_LINES, run_html
     from ocr_ops.warehouse import DocumentLine, Warehouse
 
-    run_id = _run_id(run_id)
     with Warehouse(settings.database_url, pool_size=1) as warehouse:
-        summary, lines = warehouse.page_of_run(dag_id, run_id, most=MOST_LINES)
+        summary, lines = warehouse.page_of_run(dag_id, _run_name(dag_id, run_id), most=MOST_LINES)
 
     def link(line: DocumentLine) -> str:
         # relative: Airflow may be mounted below a path of its own
@@ -101,7 +101,7 @@ def document_page(settings: Settings, dag_id: str, run_id: str, key: str) -> str
     from ocr_ops.warehouse import Warehouse
 
     with Warehouse(settings.database_url, pool_size=1) as warehouse:
-        if not warehouse.was_met(dag_id, _run_id(run_id), key):
+        if not warehouse.was_met(dag_id, _run_name(dag_id, run_id), key):
             return None
         story = warehouse.document(key)
     if story is None:
@@ -110,6 +110,6 @@ def document_page(settings: Settings, dag_id: str, run_id: str, key: str) -> str
     return story_html(story, kept_of(store, story), written_at=datetime.now(UTC))
 
 
-def _run_id(given: str) -> str:
-    """Airflow puts a run's name into the address as it is, where `+` means a blank; no name of a run has one."""
-    return given.replace(" ", "+")
+def _run_name(dag_id: str, given: str) -> str:
+    """What the warehouse calls a run. In an address that nobody quoted a `+` became a blank; no name of a run has one."""
+    return run_name(dag_id, given.replace(" ", "+"))

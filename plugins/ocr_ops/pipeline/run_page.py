@@ -22,8 +22,10 @@ _STATUSES = {
     Status.REJECTED: "rejected",
 }
 _MORE = """
-main { display: block; max-width: 1200px; } .counts b { font-size: 22px; margin-right: 6px; } td.total { text-align: right; }
-td.total, td.party, td.doc { white-space: nowrap; max-width: 22rem; overflow: hidden; text-overflow: ellipsis; }
+main { display: block; max-width: 1200px; } main > section + section { margin-top: 18px !important; }
+.counts b { font-size: 22px; margin-right: 6px; } .status { margin-left: 0; }
+td:last-child { width: 100%; } td:not(:last-child) { white-space: nowrap; max-width: 22rem; overflow: hidden; text-overflow: ellipsis; }
+td.total { text-align: right; }
 """
 
 
@@ -71,10 +73,10 @@ def _table(title: str, lines: Sequence[DocumentLine], link: Callable[[DocumentLi
 def _row(line: DocumentLine, address: str) -> str:
     total = "" if line.total is None else f"{line.total} {line.currency or ''}"
     cells = (
-        f'<td class="doc"><a href="{escaped(address)}">{escaped(line.name)}</a></td>',
+        f'<td><a href="{escaped(address)}">{escaped(line.name)}</a></td>',
         f'<td><span class="status {line.status.value}">{_STATUSES[line.status]}</span></td>',
         f"<td>{escaped(line.doc_type or '')}</td>",
-        f'<td class="party">{escaped(line.party or "")}</td>',
+        f"<td>{escaped(line.party or '')}</td>",
         f'<td class="total">{escaped(total)}</td>',
         f"<td>{escaped(line.reasons)}</td>",
     )
