@@ -42,9 +42,8 @@ QUICK = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
-    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
 }
-"""Airflow's usual patience with what has died is five minutes, and a second passes between two looks for work."""
+"""Airflow's usual patience with what has died is five minutes."""
 
 HOOK = f"""
 import errno, os
