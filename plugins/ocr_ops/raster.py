@@ -173,7 +173,7 @@ def _pdf_scale(width_pt: float, height_pt: float, limits: Limits, wanted: Scale 
 def without_colour(pixels: Any) -> Any:
     """One channel where the page shows no colour: a third of the bytes, and what OCR looks at anyway."""
     step = max(1, pixels.shape[0] // 700)  # a look at every few rows tells as much as all of them
-    red, green, blue = cv2.split(np.ascontiguousarray(pixels[::step]))
+    red, green, blue = cv2.split(pixels[::step])
     pairs = ((red, green), (green, blue), (blue, red))
     is_grey = all(cv2.norm(one, other, cv2.NORM_INF) <= GREY_TOLERANCE for one, other in pairs)
     return cv2.extractChannel(pixels, 1) if is_grey else pixels
