@@ -88,7 +88,8 @@ def _outline(
         px = to_pixels(box, size)
         grow = line // 2  # so that a thick line does not cover the words
         corners = (px.x1 - grow, px.y1 - grow, max(px.x2, px.x1) + grow, max(px.y2, px.y1) + grow)
-        draw.rectangle(corners, fill=(*colour, fill), outline=(*colour, 255), width=line)
+        inside = (*colour, fill) if fill else None  # blending nothing takes as long as blending
+        draw.rectangle(corners, fill=inside, outline=(*colour, 255), width=line)
 
 
 def _tag(draw: ImageDraw.ImageDraw, text: str, box: PixelBox, size: PixelSize, words: Corners) -> PixelBox:
