@@ -1,6 +1,6 @@
 """A whole DAG run in a real Airflow against the same engines driven by a bare client.
 
-    python benchmarks/orchestration.py [--pages 2000] [--servers 1] [--slots 5] [--quick] [--json] [--record]
+    python benchmarks/orchestration.py [--pages 2000] [--servers 1] [--slots 3] [--quick] [--json] [--record]
     python benchmarks/orchestration.py --embedded DATA/sroie [--files 24] [--json] [--record]
 
 Scheduler, API server, DAG processor, triggerer, LocalExecutor, all on the embedded Postgres, started for the benchmark in a
@@ -50,7 +50,7 @@ from ocr_ops.engines.tiles import tiling_of
 from ocr_ops.model import PageImage, SourceDocument
 from ocr_ops.pipeline.journey import Opened, OpenedPage
 from ocr_ops.pipeline.opening import open_key
-from ocr_ops.pools import LLM_POOL, OCR_POOL, WAREHOUSE_POOL
+from ocr_ops.pools import LLM_POOL, OCR_POOL, READERS, WAREHOUSE_POOL
 from ocr_ops.settings import Settings
 
 LONG_AGO_S = 1_700_000_000
@@ -395,8 +395,8 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=2000, help="of the largest run; one of 100 goes before")
     parser.add_argument("--servers", type=int, default=1, help="simulated OCR servers")
     parser.add_argument("--speed", type=float, default=1.0, help="of a server, to an H200's")
-    parser.add_argument("--slots", type=int, default=5, help="read tasks at once")
-    parser.add_argument("--in-flight", type=int, default=60, help="requests of one read task to each server")
+    parser.add_argument("--slots", type=int, default=READERS, help="read tasks at once")
+    parser.add_argument("--in-flight", type=int, default=Settings().ocr_in_flight, help="requests of one read task to each server")
     parser.add_argument("--batch", type=int, default=500, help="most documents in a batch")
     parser.add_argument("--embedded", type=Path, metavar="FOLDER", help="real pictures, the embedded engine")
     parser.add_argument("--files", type=int, default=48, help="how many of them")
