@@ -15,6 +15,8 @@ from sqlalchemy import make_url
 from ocr_ops.errors import TerminalError
 from ocr_ops.local import processes, services
 from ocr_ops.local.airflow_home import AirflowHome
+from ocr_ops.local.airflow_pools import ensure_pools
+from ocr_ops.pools import POOLS as OURS
 
 pytestmark = [pytest.mark.postgres, pytest.mark.airflow]
 
@@ -76,6 +78,21 @@ def test_emptied_database_is_noticed(home: AirflowHome):
     home.ensure_migrated()
 
     assert json.loads((home.folder / "migrated.json").read_text()) == stamp
+
+
+def test_an_airflow_of_ones_own_gets_the_pools_that_its_sources_ask_for_and_keeps_the_slots_it_has(
+    home: AirflowHome, tmp_path: Path
+):
+    home.ensure_migrated()
+    file = tmp_path / "sources.yaml"
+    file.write_text("version: 1\nsources:\n- {name: acme, folder: in, readers: 3}\n")
+    env = home.env() | {"OCR_OPS_SOURCES": str(file)}
+
+    assert set(ensure_pools(env)) == {*OURS, "ocr_ops_ocr_acme"}
+    assert asked(home, "select slots from slot_pool where pool = 'ocr_ops_ocr_acme'") == [(3,)]
+    file.write_text("version: 1\nsources:\n- {name: acme, folder: in, readers: 5}\n")
+    assert ensure_pools(env) == {}
+    assert asked(home, "select slots from slot_pool where pool = 'ocr_ops_ocr_acme'") == [(3,)]
 
 
 def test_lost_pool_is_made_again_and_a_changed_one_is_left(home: AirflowHome):

@@ -36,6 +36,7 @@ app.command("doctor")(doctor.doctor)
 app.command("demo")(stack.demo)
 app.command("up")(stack.up)
 app.command("down")(stack.down)
+app.command("init-airflow")(stack.init_airflow)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import typer
 from ocr_ops.cli.console import ERR, OUT, line_row, outcome_table
 from ocr_ops.local import demo as demonstration
 from ocr_ops.local import stack
+from ocr_ops.local.airflow_pools import ensure_pools
 from ocr_ops.local.machine import PROJECT, Machine
 
 
@@ -52,6 +53,17 @@ def up(
         markup=False,
         highlight=False,
     )
+
+
+def init_airflow() -> None:
+    """Make the pools that settings and sources ask for in an Airflow of your own, the one this environment leads to.
+
+    Safe to run again: pools that are there keep their slots. `up` and `demo` do the same for the Airflow on this machine.
+    """
+    made = ensure_pools(os.environ)
+    for name, (slots, purpose) in made.items():
+        OUT.print(f"{name}  {slots} slots  {purpose}", markup=False, highlight=False)
+    ERR.print(f"{len(made)} pools made" if made else "all pools were there")
 
 
 def down(

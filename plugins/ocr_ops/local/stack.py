@@ -9,24 +9,20 @@ from pathlib import Path
 
 from ocr_ops import warehouse
 from ocr_ops.local import services
+from ocr_ops.local.airflow_pools import wanted_pools
 from ocr_ops.local.machine import METADATA, Machine
-from ocr_ops.pools import pools_for
-from ocr_ops.schemas import doc_types
-from ocr_ops.settings import OcrEngine
-from ocr_ops.sources import configured_sources, own_pools
 
 
 def prepare(machine: Machine) -> None:
     """Start the embedded Postgres and bring warehouse, Airflow's metadata and pools up to date."""
-    settings = machine.settings(os.environ, database=True)
+    env = machine.environment(os.environ, database=True)
     machine.landing.mkdir(parents=True, exist_ok=True)
     machine.postgres.ensure_running()
     machine.postgres.ensure_database(METADATA)
-    warehouse.migrate(settings.database_url)
+    warehouse.migrate(env["OCR_OPS_DATABASE_URL"])
     home = machine.airflow
     home.ensure_migrated()
-    own = own_pools(configured_sources(machine.environment(os.environ, database=True), doc_types=doc_types()))
-    home.ensure_pools(pools_for(ocr_servers=settings.ocr_engine is OcrEngine.VLLM, own=own))
+    home.ensure_pools(wanted_pools(env))
 
 
 def airflow_environment(machine: Machine, *folders: Path) -> dict[str, str]:
