@@ -20,12 +20,14 @@ class Stamp:
     changed_ns: int
 
 
+# `offset 0` makes Postgres look each file up by its key: joined openly it reads the whole table for every part of a listing
 _UNCHANGED = text("""
 select l.uri_key, l.document_key
 from unnest(cast(:places as text[]), cast(:sizes as bigint[]), cast(:modified as bigint[]), cast(:changed as bigint[]))
   as f (uri_key, size_bytes, modified_ns, changed_ns)
-join ingest.listed l using (uri_key, size_bytes, modified_ns, changed_ns)
+cross join lateral (select * from ingest.listed where uri_key = f.uri_key offset 0) l
 join ingest.documents d on d.document_key = l.document_key and d.superseded_by is null
+where (l.size_bytes, l.modified_ns, l.changed_ns) = (f.size_bytes, f.modified_ns, f.changed_ns)
 """)
 
 
