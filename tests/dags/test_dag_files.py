@@ -170,3 +170,29 @@ def test_a_wrong_sources_file_is_an_import_error_that_names_the_line(tmp_path: P
     assert place.endswith("ingest_landing_zone.py")
     assert "sources.yaml line 5: engine is 'tesseract'" in parsed["errors"][place]
     assert "ingest_folder" in parsed["dags"]
+
+
+def test_buckets_are_reached_by_the_connection_of_airflow_where_there_is_one(tmp_path: Path):
+    script = "from ocr_ops.airflow_glue.connections import bucket_access\nprint(bucket_access())"
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(PROJECT / "plugins"),
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+        "AIRFLOW_CONN_OCR_OPS_S3": json.dumps(
+            {
+                "conn_type": "aws",
+                "login": "key",
+                "password": "hidden",
+                "extra": {"region_name": "eu-central-1", "endpoint_url": "http://minio:9000"},
+            }
+        ),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=120, check=True
+    )
+
+    assert "key" in done.stdout
+    assert "http://minio:9000" in done.stdout
+    assert "eu-central-1" in done.stdout
+    assert "hidden" not in done.stdout
