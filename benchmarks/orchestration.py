@@ -396,7 +396,12 @@ def main() -> None:
     parser.add_argument("--servers", type=int, default=1, help="simulated OCR servers")
     parser.add_argument("--speed", type=float, default=1.0, help="of a server, to an H200's")
     parser.add_argument("--slots", type=int, default=READERS, help="read tasks at once")
-    parser.add_argument("--in-flight", type=int, default=Settings().ocr_in_flight, help="requests of one read task to each server")
+    parser.add_argument(
+        "--in-flight",
+        type=int,
+        default=Settings().ocr_in_flight,
+        help="requests of one read task to each server",
+    )
     parser.add_argument("--batch", type=int, default=500, help="most documents in a batch")
     parser.add_argument("--embedded", type=Path, metavar="FOLDER", help="real pictures, the embedded engine")
     parser.add_argument("--files", type=int, default=48, help="how many of them")
