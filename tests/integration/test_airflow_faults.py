@@ -106,6 +106,7 @@ def test_a_killed_task_a_full_disk_and_a_poisoned_document_cost_one_try_each(sit
     assert statuses(site, "full") == all_three("full", "accepted", "pdf")
     assert site.rows()["poison.pdf"]["status"] == "quarantined"
     assert "damaged" in problems(site.url, "poison.pdf")
+    assert "terminated by signal" in site.log(DAG, runs["killed"], "batch.read")
     assert "no space left for the audit store" in site.log(DAG, runs["full"], "batch.read")
     assert "poison.pdf" in site.log(DAG, runs["poisoned"], "batch.read", 2)
 
