@@ -20,12 +20,12 @@ from ocr_ops.priorities import NORMAL, WEIGHTS
 DOC_MD = """
 ### Ingest a folder
 
-Finds the documents in a folder, reads them, checks every value against the page, and loads rows into Postgres.
+Finds the documents in a folder or an S3 bucket, reads them, checks every value against the page, and loads rows into Postgres.
 
 * Documents that were loaded before are skipped, so running it twice is safe.
 * A document that cannot be read is set aside with the reason; the others go on and the run stays green.
 * **Dry run** changes nothing and says in the task `summary` what would happen, how long it would take and what it would cost.
-* The task `summary` says what became of the documents. Rows: `select * from marts.documents`, then `marts.receipts`, `marts.invoices`, `marts.review_queue`.
+* The tab *Documents* of a run shows what became of each document; the task `summary` says it in a sentence. Rows: `select * from marts.documents`, then `marts.receipts`, `marts.invoices`, `marts.review_queue`.
 """
 
 
@@ -126,8 +126,9 @@ def ingest_folder() -> None:
 
         return sum_up(ti.xcom_pull(task_ids="find", key="forecast"), run_id or "")
 
-    found = find()
-    announce_rows(document_batches(found)) >> summary()
+    counts = document_batches(find())
+    announce_rows(counts)
+    counts >> summary()
 
 
 ingest_folder()

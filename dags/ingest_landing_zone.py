@@ -19,6 +19,7 @@ Looks into `{folder}` ({schedule}) and loads what is new: {doc_type}, tenant {te
 
 * A file that is still being written is left for the next look.
 * Files are never moved or deleted; a file is known by its content, so renaming or copying it changes nothing.
+* The tab *Documents* of a run shows what became of each document.
 * Pause this DAG to stop watching. Sources are named in the file of the setting `OCR_OPS_SOURCES`.
 """
 

@@ -13,12 +13,7 @@ from bench import Bench, ScriptedEngine, aged, bench, picture, run
 from ocr_ops.airflow_glue.pages import OcrOpsPlugin, make_app
 from ocr_ops.codec import digest_of
 
-pytestmark = [
-    pytest.mark.postgres,
-    pytest.mark.airflow,
-    # the test client of the Starlette that FastAPI 0.136 brings warns of its own next version
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-]
+pytestmark = [pytest.mark.postgres, pytest.mark.airflow]
 RUN = "manual__2026-11-21T13:00:00+00:00"
 
 
