@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -62,11 +63,13 @@ class Line:
     score: float
 
 
+@cache
 def rapidocr_version() -> str:
     """The installed RapidOCR's version."""
     return version("rapidocr")
 
 
+@cache
 def openvino_version() -> str:
     """The installed OpenVINO's version."""
     return version("openvino")
