@@ -237,7 +237,7 @@ def run_once(on: Airflow, folder: Path, pages: int, plan: Plan, urls: Sequence[s
     """One run over a folder that nobody has read."""
     started = time.monotonic()
     with sampled(lambda: look_at(urls)) as seen:
-        ran = on.run({"folder": str(folder), "doc_type": "receipt", "batch_size": plan.batch})
+        ran = on.run({"folder": str(folder), "doc_type": "receipt", "batch_size": plan.batch or None})
     if ran.state != "success":
         raise SystemExit(f"the run of {pages} pages {ran.state}")
     return Outcome(pages, ran, busy(seen, started, pages, 256 * len(urls)))
@@ -402,7 +402,7 @@ def main() -> None:
         default=Settings().ocr_in_flight,
         help="requests of one read task to each server",
     )
-    parser.add_argument("--batch", type=int, default=500, help="most documents in a batch")
+    parser.add_argument("--batch", type=int, default=0, help="most documents in a batch; 0: as set up")
     parser.add_argument("--embedded", type=Path, metavar="FOLDER", help="real pictures, the embedded engine")
     parser.add_argument("--files", type=int, default=48, help="how many of them")
     parser.add_argument(
