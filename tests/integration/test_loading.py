@@ -19,7 +19,7 @@ from sqlalchemy import create_engine
 from databases import contents, execute, fresh_database, row_versions
 from ocr_ops.model import Status
 from ocr_ops.rows import Extras, ModelCall, Stage
-from ocr_ops.warehouse import Load, Warehouse, chain, migrate
+from ocr_ops.warehouse import Load, Warehouse, chain, loading, migrate
 from outcome_builder import INVOICE, digest, outcome, page, receipt, record, unreadable
 
 pytestmark = pytest.mark.postgres
@@ -98,13 +98,14 @@ def assert_chain_holds(url):
 # --- many documents in one call ---
 
 
-def test_a_batch_leaves_what_single_loads_leave(database, server_url, template):
-    loads = [numbered(n) for n in range(230)]
+def test_a_batch_leaves_what_single_loads_leave(database, server_url, template, monkeypatch):
+    monkeypatch.setattr(loading, "TOGETHER", 20)  # three transactions, the last one shorter
+    loads = [numbered(n) for n in range(46)]
 
     results = load(database, loads)
 
-    assert [result.changed for result in results] == [True] * 230
-    assert [result.version for result in results] == [1] * 230
+    assert [result.changed for result in results] == [True] * 46
+    assert [result.version for result in results] == [1] * 46
     assert contents(database) == clean_load(server_url, template, loads)
     assert_chain_holds(database)
 
