@@ -81,6 +81,20 @@ def test_a_file_with_other_bytes_is_opened_even_when_size_and_date_were_put_back
     assert opened(shop, inbox) == {"a.png"}
 
 
+def test_a_link_out_of_the_folder_stays_closed_when_a_fresh_file_of_its_name_is_waited_for(
+    shop: Bench, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(listing, "QUIET_S", 0.5)
+    (inbox / "a.pdf").symlink_to(shutil.copyfile(INVOICE, tmp_path / "secret.pdf"))
+    os.utime(inbox / "a.png")
+
+    found = {one.name: one for one in look(shop, inbox).opened}
+
+    assert found["a.png"].problems == ()
+    assert found["a.pdf"].source is None
+    assert "leads out of the folder" in found["a.pdf"].problems[0].detail
+
+
 def test_a_copy_of_a_document_whose_file_stays_closed_is_set_aside(
     shop: Bench, inbox: Path, database_url: str
 ):

@@ -83,7 +83,9 @@ def looks(
             old, fresh = _by_age(files)
             young += fresh
             yield listing.look(old)
-        stable, still_written = source.wait_until_stable([file.again() for file in young], quiet_s=QUIET_S)
+        # a fault stays one: whether a link leads out of the folder is known only where it was listed
+        again = [file if file.fault else file.again() for file in young]
+        stable, still_written = source.wait_until_stable(again, quiet_s=QUIET_S)
         for files in _parts(stable, whole=len(places) > 1):
             yield listing.look(files)
         if still_written:
