@@ -324,3 +324,19 @@ def test_changed_bytes_are_opened_or_refused_and_nothing_else(media_type: str):
             refused += 1
 
     assert refused > 0
+
+
+@pytest.mark.parametrize("ink", [(0, 0, 0), (0.8, 0.1, 0.1)], ids=["grey", "coloured"])
+def test_a_page_is_the_very_jpeg_that_pillow_makes_of_its_pixels(ink: tuple[float, float, float]):
+    with pymupdf.open() as document:
+        document.new_page(width=300, height=200).insert_text((30, 90), "Invoice 4711", fontsize=30, color=ink)
+        data = document.tobytes()
+        drawn = document[0].get_pixmap(dpi=LIMITS.dpi, alpha=False)
+    pixels = np.frombuffer(drawn.samples, np.uint8).reshape(drawn.height, drawn.width, 3)
+
+    with open_document(pdf_source(data), data, LIMITS) as opened:
+        (sheet,) = opened.pages
+
+    out = io.BytesIO()
+    Image.fromarray(pixels if any(ink) else pixels[:, :, 1]).save(out, "JPEG", quality=92, subsampling=0)
+    assert sheet.picture == out.getvalue()

@@ -1,0 +1,55 @@
+"""Lines at known places of a page's picture, read by the recogniser alone."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from ocr_ops.engines.lines import decoded, read_lines
+from ocr_ops.model import PixelBox
+
+TEXTS = ("1.234,56", "17.03.2024", "RE-2024-0817", "Total amount to be paid within fourteen days", "98,70")
+
+
+def page(mode: str) -> tuple[bytes, list[PixelBox]]:
+    """A picture of one text a line, and where each stands."""
+    picture, boxes = Image.new(mode, (800, 320), "white"), []
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(28)
+    for place, text in enumerate(TEXTS):
+        left, top, right, bottom = draw.textbbox((40, 20 + 60 * place), text, font=font)
+        draw.text((40, 20 + 60 * place), text, fill="black", font=font)
+        boxes.append(PixelBox(int(left), int(top) - 4, int(right) + 1, int(bottom) + 4))
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=92)
+    return out.getvalue(), boxes
+
+
+@pytest.mark.ocr
+def test_lines_read_together_are_read_as_each_would_be_alone():
+    data, boxes = page("L")
+    boxes.insert(2, PixelBox(900, 900, 950, 950))
+    picture = decoded(data)
+
+    together = read_lines(picture, boxes)
+
+    assert together == [read_lines(picture, [box])[0] for box in boxes]
+    assert [text.replace(" ", "") for text in together if text] == [text.replace(" ", "") for text in TEXTS]
+
+
+@pytest.mark.ocr
+def test_a_grey_picture_is_read_like_the_same_in_three_channels():
+    data, boxes = page("L")
+    grey = decoded(data)
+
+    assert grey.shape == (320, 800)
+    assert decoded(page("RGB")[0]).shape == (320, 800, 3)
+    assert read_lines(np.repeat(grey[..., None], 3, axis=2), boxes) == read_lines(grey, boxes)
+
+
+def test_bytes_that_are_no_picture_are_refused():
+    for data in (b"", b"no picture"):
+        with pytest.raises(ValueError, match="no picture"):
+            decoded(data)
