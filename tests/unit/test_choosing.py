@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from builders import candidate, candidate_of, page_of
+from ocr_ops.judge.calibration import SIGNS, Calibration, Weights
 from ocr_ops.judge.decide import judge
 from ocr_ops.model import Candidate, ReadPage, Status
 from ocr_ops.schemas import load_calibration, load_schema
@@ -79,7 +80,10 @@ def test_a_correction_goes_first_where_the_other_value_is_more_likely_wrong_than
 ) -> None:
     guessed = candidate(score=score, merchant_name="trading as Beta")
 
-    record = judge(RECEIPT, (guessed, model(merchant_name="ALPHA BOOKS LTD")), [SHOP], load_calibration())
+    by_label = Weights(-1.0, tuple(2.0 * (sign == "label") for sign in SIGNS))
+    calibration = Calibration(1, SIGNS, {"text": by_label}, {})
+
+    record = judge(RECEIPT, (guessed, model(merchant_name="ALPHA BOOKS LTD")), [SHOP], calibration)
 
     assert record.values["merchant_name"] == merchant
 

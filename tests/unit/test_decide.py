@@ -1,3 +1,5 @@
+import pytest
+
 from builders import candidate, candidate_of, page_of
 from ocr_ops.judge.decide import judge, nested
 from ocr_ops.model import Match, Problem, ProblemKind, Stage, Status
@@ -183,3 +185,40 @@ def test_a_printed_instruction_that_one_reader_obeys_loses_against_the_sums():
 
     assert record.values["total"] == "40.20"
     assert record.status is Status.ACCEPTED
+
+
+TWO_WAYS = (
+    "Harbour Lane Hardware",
+    "Invoice number 42",
+    "Invoice date: 09/06/2021",
+    "Due date: 10/06/2021",
+    "Net 100.00",
+    "VAT 19.00",
+    "Total 119.00",
+)
+READ = {
+    "invoice_number": "42", "issue_date": "2021-06-09", "due_date": "2021-06-10", "seller_name": "Harbour Lane Hardware",
+    "net_total": "100.00", "tax_total": "19.00", "grand_total": "119.00",
+}  # fmt: skip
+
+
+def test_a_date_that_could_be_month_first_is_held_although_its_label_is_sure_and_dates_are_in_order():
+    record = judge(INVOICE, [candidate(**READ)], [page_of(*TWO_WAYS)])
+
+    assert [problem.detail for problem in record.problems] == [
+        "the issue date could be read day first or month first"
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Ordered 28/05/2021", "Total due £ 119.00", "Fecha de factura", "Numero di fattura", "Payable in EUR"],
+)
+def test_another_date_the_currency_or_the_language_tells_how_a_date_is_meant(line: str):
+    assert judge(INVOICE, [candidate(**READ)], [page_of(*TWO_WAYS, line)]).status is Status.ACCEPTED
+
+
+def test_an_e_invoice_that_states_the_same_date_tells_how_it_is_meant():
+    stated = candidate("einvoice", **READ)
+
+    assert judge(INVOICE, [candidate(**READ), stated], [page_of(*TWO_WAYS)]).status is Status.ACCEPTED

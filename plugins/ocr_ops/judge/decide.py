@@ -7,11 +7,13 @@ Everything else holds the document back for a person, with the reason in words. 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ocr_ops.grammar.dates import find_dates
+from ocr_ops.grammar.words import fold
 from ocr_ops.judge.calibration import Calibration
 from ocr_ops.judge.choosing import (
     Chosen,
@@ -45,7 +47,7 @@ from ocr_ops.model import (
     Status,
 )
 
-VERSION = "13"
+VERSION = "14"
 """Part of the step's key: change it with any change of judgement."""
 
 SURE_READING = 0.7
@@ -59,6 +61,11 @@ UNSAID = 0.5
 
 MONTH_FIRST = frozenset({"USD", "CAD", "PHP", None})
 """Currencies of countries that write month/day; None: the document names no currency."""
+
+_DAY_FIRST = re.compile(
+    r"(?<![a-z])(?:rechnung|kassenbon|quittung|mwst|datum|facture|tva|echeance|factuur|btw|factura|fecha|vencimiento|importe|fattura|scontrino|imponibile|scadenza)",
+)
+"""Words of languages in which the day comes first, folded."""
 
 
 def judge(
@@ -264,7 +271,11 @@ def _untrusted(
 
 def _doubt(spec: FieldSpec, one: Chosen, rules: Sequence[RuleResult], paper: Paper) -> str | None:
     """Why a critical value that stands on paper is still not trusted, or None when something independent agrees."""
-    if found_by(spec, one) > 1 or _arithmetic_holds(spec.path, rules):
+    if found_by(spec, one) > 1:
+        return None
+    if spec.kind is Kind.DATE and _reads_two_ways(one.reading.value, paper):
+        return f"{_name(spec)} could be read day first or month first"
+    if _arithmetic_holds(spec.path, rules):
         return None
     printed = len(
         {(place.page, round(place.row / 4)) for place in places_of(paper, spec.kind, one.reading.value)}
@@ -291,12 +302,19 @@ def _date_doubt(spec: FieldSpec, one: Chosen, printed: int, paper: Paper) -> str
     distinct = {d.iso for d in dates}
     if one.reading.score >= SURE_READING:
         return None
-    unsure = any(d.iso == one.reading.value and not d.sure for d in dates) and not any(d.sure for d in dates)
-    if unsure and paper.currency in MONTH_FIRST:
-        return f"{_name(spec)} could be read day first or month first"
     if len(distinct) > 1 and printed < 2:
         return f"the document prints {len(distinct)} dates and only one of them once is {_name(spec)}"
     return None
+
+
+def _reads_two_ways(day: str, paper: Paper) -> bool:
+    """Whether a date in digits is another day month first, on paper where that is usual and no other date tells which is meant."""
+    dates = [d for _, segment in paper.segments for d in find_dates(segment.text, paper.order)]
+    told = any(d.sure and not d.compact for d in dates)
+    shown = [d for d in dates if d.iso == day]
+    if told or not shown or any(d.sure for d in shown) or paper.currency not in MONTH_FIRST:
+        return False
+    return not any(_DAY_FIRST.search(fold(segment.text)) for _, segment in paper.segments)
 
 
 def _sums_decide(path: str, schema: Schema, chosen: dict[str, Chosen]) -> bool:
