@@ -116,6 +116,7 @@ class Site:
             "PYTHONPATH": os.pathsep.join(filter(None, [str(var / "site"), os.environ.get("PYTHONPATH")])),
             "TEST_DISK_FULL": str(var / "disk_full"),
         }
+        self.progress: list[str] = []
         self._token = ""
 
     @property
@@ -139,7 +140,8 @@ class Site:
         self.warehouse.ensure_running()
         self.warehouse.ensure_database(WAREHOUSE)
         with patch.dict(os.environ, self.settings()):
-            stack.up(self.machine, free_port(), lambda sentence: None, extra=self.env)
+            url = stack.up(self.machine, free_port(), self.progress.append, extra=self.env)
+        assert url == self.home.url
 
     def up(self) -> None:
         """Start the services that do not run."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 from airflow_site import Site, waited_for
 from bench import INVOICE, aged
 from databases import execute
-from ocr_ops.local import processes, stack
+from ocr_ops.errors import TerminalError
+from ocr_ops.local import processes, services, stack
 
 pytestmark = [pytest.mark.airflow, pytest.mark.postgres]
 
@@ -44,6 +47,26 @@ def landed(site: Site) -> list[tuple[Any, ...]]:
     site.unpause("ingest_landing_zone")
     found: list[tuple[Any, ...]] = waited_for(lambda: execute(site.url, LANDED), "it never became a row")
     return found
+
+
+def test_services_that_run_are_left_as_they_are_and_one_that_died_is_started_again(site: Site):
+    site.up()
+    first = {one.name: one.pid for one in services.status(site.home)}
+    assert all(one.healthy for one in services.status(site.home))
+    assert "scheduler is healthy" in site.progress
+
+    site.up()
+    assert {one.name: one.pid for one in services.status(site.home)} == first
+    with pytest.raises(TerminalError, match="already runs on port"):
+        services.up(site.home, 1)
+
+    scheduler = site.service("scheduler")
+    os.kill(scheduler.pid, signal.SIGKILL)
+    assert processes.wait_gone(scheduler, 10)
+    site.up()
+    second = {one.name: one.pid for one in services.status(site.home)}
+    assert first.pop("scheduler") != second.pop("scheduler")
+    assert first == second
 
 
 def test_a_document_put_into_the_landing_folder_becomes_a_row(site: Site, landed: list[tuple[Any, ...]]):

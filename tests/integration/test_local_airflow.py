@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
-import urllib.request
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import psycopg
@@ -13,9 +11,10 @@ import pytest
 from sqlalchemy import make_url
 
 from ocr_ops.errors import TerminalError
-from ocr_ops.local import processes, services
+from ocr_ops.local import services
 from ocr_ops.local.airflow_home import AirflowHome
 from ocr_ops.local.airflow_pools import ensure_pools
+from ocr_ops.local.postgres import LocalPostgres
 from ocr_ops.pools import POOLS as OURS
 
 pytestmark = [pytest.mark.postgres, pytest.mark.airflow]
@@ -32,6 +31,28 @@ def home(tmp_path: Path, database_url: str) -> Iterator[AirflowHome]:
     )
     yield home
     services.down(home)
+
+
+@pytest.fixture(scope="module")
+def template(postgres_server: LocalPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of a database with migrated metadata, to be copied: `airflow db migrate` takes seconds."""
+    folder, name = tmp_path_factory.mktemp("template"), "airflow_template"
+    postgres_server.ensure_database(name)
+    AirflowHome(folder, folder, folder, postgres_server.url(name)).ensure_migrated()
+    yield name
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def migrated(home: AirflowHome, template: str, postgres_server: LocalPostgres) -> AirflowHome:
+    """A home whose metadata is migrated, and which knows it."""
+    name = make_url(home.database_url).database or ""
+    postgres_server.drop_database(name)
+    postgres_server.ensure_database(name, template=template)
+    home.folder.mkdir(mode=0o700)
+    stamp = [metadata.version("apache-airflow"), *home._database()]
+    (home.folder / "migrated.json").write_text(json.dumps(stamp))
+    return home
 
 
 def asked(home: AirflowHome, question: str) -> list[tuple[object, ...]]:
@@ -70,8 +91,8 @@ def test_migrated_metadata_and_pools_are_not_made_twice(home: AirflowHome, monke
     ]
 
 
-def test_emptied_database_is_noticed(home: AirflowHome):
-    home.ensure_migrated()
+def test_emptied_database_is_noticed(migrated: AirflowHome):
+    home = migrated
     stamp = json.loads((home.folder / "migrated.json").read_text())
     (home.folder / "migrated.json").write_text(json.dumps([stamp[0], "another/1", stamp[2]]))
 
@@ -81,9 +102,9 @@ def test_emptied_database_is_noticed(home: AirflowHome):
 
 
 def test_an_airflow_of_ones_own_gets_the_pools_that_its_sources_ask_for_and_keeps_the_slots_it_has(
-    home: AirflowHome, tmp_path: Path
+    migrated: AirflowHome, tmp_path: Path
 ):
-    home.ensure_migrated()
+    home = migrated
     file = tmp_path / "sources.yaml"
     file.write_text("version: 1\nsources:\n- {name: acme, folder: in, readers: 3}\n")
     env = home.env() | {"OCR_OPS_SOURCES": str(file)}
@@ -95,8 +116,8 @@ def test_an_airflow_of_ones_own_gets_the_pools_that_its_sources_ask_for_and_keep
     assert asked(home, "select slots from slot_pool where pool = 'ocr_ops_ocr_acme'") == [(3,)]
 
 
-def test_lost_pool_is_made_again_and_a_changed_one_is_left(home: AirflowHome):
-    home.ensure_migrated()
+def test_lost_pool_is_made_again_and_a_changed_one_is_left(migrated: AirflowHome):
+    home = migrated
     home.ensure_pools(POOLS)
     address = make_url(home.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(address) as connection:
@@ -109,52 +130,6 @@ def test_lost_pool_is_made_again_and_a_changed_one_is_left(home: AirflowHome):
 
     assert kept == [(9,)]
     assert asked(home, "select slots from slot_pool where pool = 'two'") == [(2,)]
-
-
-def test_services_come_up_recover_and_go_down_with_all_they_started(home: AirflowHome):
-    home.ensure_migrated()
-    said: list[str] = []
-    url = services.up(home, free_port(), progress=said.append)
-    first = {status.name: status.pid for status in services.status(home)}
-    token = signed_in(home)
-
-    assert all(status.healthy for status in services.status(home))
-    assert "scheduler is healthy" in said
-    assert url == home.url
-    assert token
-
-    assert services.up(home) == url
-    assert first == {status.name: status.pid for status in services.status(home)}
-
-    scheduler = processes.Process(first["scheduler"] or 0, processes.started(first["scheduler"] or 0) or "")
-    os.kill(scheduler.pid, signal.SIGKILL)
-    assert processes.wait_gone(scheduler, 10)
-    services.up(home)
-    second = {status.name: status.pid for status in services.status(home)}
-    assert first.pop("scheduler") != second.pop("scheduler")
-    assert first == second
-
-    with pytest.raises(TerminalError, match="already runs on port"):
-        services.up(home, 1)
-    assert len(services.down(home)) == 4
-    assert services.down(home) == ()
-    assert working_in(home.folder) == []
-
-
-def working_in(folder: Path) -> list[int]:
-    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [pid for pid in pids if processes.working_folder(pid) == folder]
-
-
-def signed_in(home: AirflowHome) -> str:
-    user, password = home.login
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{home.api_port}/auth/token",
-        data=json.dumps({"username": user, "password": password}).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request) as reply:
-        return str(json.load(reply)["access_token"])
 
 
 def test_taken_port_is_refused_when_named_and_passed_over_when_not(home: AirflowHome):
