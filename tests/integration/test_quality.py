@@ -11,8 +11,16 @@ import pytest
 from bench import INVOICE, RECEIPT_LINES, Bench, ScriptedEngine, aged, bench, documents, picture, run, story
 from databases import execute
 from ocr_ops.errors import TerminalError
-from ocr_ops.pipeline import batches
-from ocr_ops.pipeline.quality import Control, control, differing, plan_sample
+from ocr_ops.pipeline import batches, quality
+from ocr_ops.pipeline.quality import (
+    PEOPLE,
+    Control,
+    answers_counted,
+    control,
+    differing,
+    plan_sample,
+    sample_for_people,
+)
 from ocr_ops.pipeline.reviewing import question, settle, waiting
 from ocr_ops.schemas import load_schema
 from ocr_ops.settings import OcrEngine
@@ -100,6 +108,43 @@ def test_normal_is_what_earlier_runs_that_were_in_control_found(shop: Bench, dat
     assert (fourth.normal, fourth.checked, fourth.wrong) == (0.01, 200, 2)
     noted = "select run_id, params ->> 'broken' from ingest.runs order by 1"
     assert execute(database_url, noted) == [("1", "false"), ("2", "true"), ("3", "false"), ("4", "false")]
+
+
+def test_shares_found_by_people_are_compared_with_their_own_past(shop: Bench):
+    control(shop, [{"checked": 200, "wrong": 8}], run_id="1", by=PEOPLE)
+    control(shop, FULL * 2, run_id="2")
+
+    assert control(shop, [], run_id="3", by=PEOPLE).normal == 0.04
+    assert control(shop, [], run_id="4").normal == 0.01
+
+
+def test_people_are_asked_about_accepted_documents_and_not_about_too_many(
+    shop: Bench, inbox: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("a.png", "b.png", "c.png"):
+        picture(inbox, name)
+    run(shop, inbox, doc_type="receipt")
+    execute(database_url, "update ingest.documents set status = 'rejected' where name = 'b.png'")
+    drawn = {"since": LONG_AGO, "until": MUCH_LATER, "run_id": "m"}
+    keys = {name: f"{one['document_key']}@1" for name, one in documents(database_url).items()}
+
+    assert set(sample_for_people(shop, size=50, **drawn)) == {keys["a.png"], keys["c.png"]}
+
+    headline, body = question(shop, keys["a.png"], checking=True)
+    assert headline == "Is a.png right?"
+    assert "`40.20" in body
+    assert "Nothing is changed by your answer" in body
+    monkeypatch.setattr(quality, "MOST_QUESTIONS", 1)
+    assert len(sample_for_people(shop, size=50, **drawn)) == 1
+
+
+def test_who_cannot_tell_is_not_counted_as_having_checked():
+    assert answers_counted(["Right", "Wrong", "Cannot tell", "Right"]) == {
+        "checked": 3,
+        "wrong": 1,
+        "unsure": 1,
+    }
+    assert answers_counted([]) == {"checked": 0, "wrong": 0, "unsure": 0}
 
 
 # --- decisions of people ---
