@@ -46,7 +46,7 @@ from ocr_ops.pipeline.workshop import Workshop
 
 AIM = 20.0
 """Documents a second on two cores."""
-DRAWN, QUICK_DRAWN = 240, 24
+DRAWN, QUICK_DRAWN = 240, 12
 WARM, CHUNK, STEPPED = 4, 4, 40
 """Documents before the clock runs; documents that `ocr-ops process` takes at a time; documents timed step by step."""
 DPI, QUALITY = 200, 92
