@@ -39,12 +39,17 @@ def stand(site: Site, *changes: str) -> None:
     execute(site.url, f"update ingest.documents set {', '.join(changes)} where name = 'invoice.pdf'")
 
 
-@pytest.fixture(scope="module")
-def landed(site: Site) -> list[tuple[Any, ...]]:
-    """The row of an invoice that was put into the landing folder."""
+@pytest.fixture(scope="module", autouse=True)
+def watched(site: Site) -> None:
+    """The landing folder with an invoice in it, watched from the first test on: its schedule looks once a minute."""
     site.machine.landing.mkdir(parents=True, exist_ok=True)
     aged(Path(shutil.copyfile(INVOICE, site.machine.landing / "invoice.pdf")))
     site.unpause("ingest_landing_zone")
+
+
+@pytest.fixture(scope="module")
+def landed(site: Site, watched: None) -> list[tuple[Any, ...]]:
+    """The row of the invoice that was put into the landing folder."""
     found: list[tuple[Any, ...]] = waited_for(lambda: execute(site.url, LANDED), "it never became a row")
     return found
 
