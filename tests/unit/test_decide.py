@@ -218,6 +218,18 @@ def test_another_date_the_currency_or_the_language_tells_how_a_date_is_meant(lin
     assert judge(INVOICE, [candidate(**READ)], [page_of(*TWO_WAYS, line)]).status is Status.ACCEPTED
 
 
+@pytest.mark.parametrize("line", ["Delivered 05/05/2021", "Printed Oct 1, 2021", "2021-12-31"])
+def test_a_date_that_fits_both_orders_tells_nothing(line: str):
+    assert judge(INVOICE, [candidate(**READ)], [page_of(*TWO_WAYS, line)]).status is Status.NEEDS_REVIEW
+
+
+@pytest.mark.parametrize("date", ["09.06.2021", "9 June 2021"])
+def test_a_date_that_can_be_read_in_one_way_only_is_taken(date: str):
+    lines = [line.replace("09/06/2021", date) for line in TWO_WAYS]
+
+    assert judge(INVOICE, [candidate(**READ)], [page_of(*lines)]).status is Status.ACCEPTED
+
+
 def test_an_e_invoice_that_states_the_same_date_tells_how_it_is_meant():
     stated = candidate("einvoice", **READ)
 

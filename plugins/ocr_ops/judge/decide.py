@@ -47,7 +47,7 @@ from ocr_ops.model import (
     Status,
 )
 
-VERSION = "14"
+VERSION = "15"
 """Part of the step's key: change it with any change of judgement."""
 
 SURE_READING = 0.7
@@ -61,6 +61,10 @@ UNSAID = 0.5
 
 MONTH_FIRST = frozenset({"USD", "CAD", "PHP", None})
 """Currencies of countries that write month/day; None: the document names no currency."""
+
+_MONTHS = 12
+_SLASHED = re.compile(r"(?<!\d)\d{1,2}(?= ?[/-])|(?<=[/-])\d{1,2}(?= ?[/-])")
+"""Day and month of a date in digits; with points between them the day always comes first."""
 
 _DAY_FIRST = re.compile(
     r"(?<![a-z])(?:rechnung|kassenbon|quittung|mwst|datum|facture|tva|echeance|factuur|btw|factura|fecha|vencimiento|importe|fattura|scontrino|imponibile|scadenza)",
@@ -310,9 +314,9 @@ def _date_doubt(spec: FieldSpec, one: Chosen, printed: int, paper: Paper) -> str
 def _reads_two_ways(day: str, paper: Paper) -> bool:
     """Whether a date in digits is another day month first, on paper where that is usual and no other date tells which is meant."""
     dates = [d for _, segment in paper.segments for d in find_dates(segment.text, paper.order)]
-    told = any(d.sure and not d.compact for d in dates)
+    told = any(int(number) > _MONTHS for d in dates for number in _SLASHED.findall(d.raw))
     shown = [d for d in dates if d.iso == day]
-    if told or not shown or any(d.sure for d in shown) or paper.currency not in MONTH_FIRST:
+    if told or not shown or any(d.sure or "." in d.raw for d in shown) or paper.currency not in MONTH_FIRST:
         return False
     return not any(_DAY_FIRST.search(fold(segment.text)) for _, segment in paper.segments)
 
