@@ -12,8 +12,8 @@ POOLS: dict[str, tuple[int, str]] = {
     WAREHOUSE_POOL: (4, "Tasks that load Postgres at once"),
 }
 
-READERS = 3
-"""Read tasks at once over OCR servers: while one starts or waits for its last pages, the others fill the 256 places of a server."""
+READERS = 5
+"""Read tasks at once over OCR servers: while some start or wait for their last pages, the others fill the 256 places of a server."""
 
 
 def pools_for(*, ocr_servers: bool, own: Mapping[str, int] | None = None) -> dict[str, tuple[int, str]]:

@@ -26,7 +26,7 @@ from ocr_ops.errors import SettingsError, TerminalError, WarehouseUnavailable
 from ocr_ops.local import processes
 
 HOST, DEFAULT_PORT = "127.0.0.1", 8080
-IDLE_S = "0.25"
+IDLE_S = "0.5"
 """Seconds that a scheduler with nothing to do sleeps; Airflow's 1 s is waited for at every step of every batch."""
 ADMIN = "admin"
 COMMAND_S = 300.0

@@ -53,7 +53,8 @@ def lengths(pages: Sequence[int], sizes: Sequence[int], *, most: int = 0, reader
     """How many documents each batch holds, in order, from the expected pages and the bytes of each document.
 
     A batch ends with `most` documents (0: any number), BYTES bytes, or as many pages as give each of the `readers` ROUNDS
-    batches, between FEWEST_PAGES and PAGES. Towards the end batches shrink to a reader's half share of what is left, so that
+    batches, between FEWEST_PAGES and PAGES. The first batch of each reader is larger than the one before, so that readers do
+    not all wait for their last pages, and start anew, at the same moment. Towards the end batches shrink to a reader's half share of what is left, so that
     all readers end together and little is left to extract and load after the last page (guided self-scheduling,
     Polychronopoulos and Kuck 1987). Where there would be more than MOST_BATCHES, all of them grow.
     """
@@ -61,7 +62,7 @@ def lengths(pages: Sequence[int], sizes: Sequence[int], *, most: int = 0, reader
     full = min(max(-(-total // (ROUNDS * readers)), FEWEST_PAGES), PAGES)
     growth = 1
     while True:
-        limits = _Limits(most * growth, full * growth, BYTES * growth, 2 * readers)
+        limits = _Limits(most * growth, full * growth, BYTES * growth, readers)
         found = list(_filled(zip(pages, sizes, strict=True), limits, total))
         if len(found) <= MOST_BATCHES:
             return found
@@ -70,27 +71,30 @@ def lengths(pages: Sequence[int], sizes: Sequence[int], *, most: int = 0, reader
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """Documents, pages and bytes of a batch at most, and the share of the pages left that it may have."""
+    """Documents, pages and bytes of a batch at most, and among how many readers batches are shared out."""
 
     documents: int
     pages: int
     size: int
-    share: int
+    readers: int
 
-    def pages_of(self, left: int) -> int:
-        return min(self.pages, max(FEWEST_PAGES, -(-left // self.share)))
+    def pages_of(self, number: int, left: int) -> int:
+        """Most pages of the batch of this number, counted from 0, when so many pages are left."""
+        begin = self.pages * min(number + 1, self.readers) // self.readers
+        return min(self.pages, max(FEWEST_PAGES, min(begin, -(-left // (2 * self.readers)))))
 
 
 def _filled(documents: Iterable[tuple[int, int]], limits: _Limits, left: int) -> Iterator[int]:
-    length = pages = size = 0
-    most_pages = limits.pages_of(left)
+    length = pages = size = number = 0
+    most_pages = limits.pages_of(number, left)
     for own_pages, own_size in documents:
         full = length == limits.documents or pages + own_pages > most_pages or size + own_size > limits.size
         if length and full:
             yield length
             left -= pages
             length = pages = size = 0
-            most_pages = limits.pages_of(left)
+            number += 1
+            most_pages = limits.pages_of(number, left)
         length += 1
         pages += own_pages
         size += own_size
