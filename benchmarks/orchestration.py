@@ -1,6 +1,6 @@
 """A whole DAG run in a real Airflow against the same engines driven by a bare client.
 
-    python benchmarks/orchestration.py [--pages 2000] [--servers 1] [--slots 5] [--quick] [--json] [--record]
+    python benchmarks/orchestration.py [--pages 2000] [--servers 1] [--slots 4] [--quick] [--json] [--record]
     python benchmarks/orchestration.py --embedded DATA/sroie [--files 24] [--json] [--record]
 
 Scheduler, API server, DAG processor, triggerer, LocalExecutor, all on the embedded Postgres, started for the benchmark in a

@@ -12,7 +12,7 @@ POOLS: dict[str, tuple[int, str]] = {
     WAREHOUSE_POOL: (4, "Tasks that load Postgres at once"),
 }
 
-READERS = 5
+READERS = 4
 """Read tasks at once over OCR servers: while some start or wait for their last pages, the others fill the 256 places of a server."""
 
 

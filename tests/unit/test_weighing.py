@@ -82,6 +82,14 @@ def test_readers_do_not_all_end_their_first_batch_at_once():
     assert sizes(journeys(2000), readers=3)[:3] == [55, 111, 167]
 
 
+def test_a_batch_has_at_least_as_many_pages_as_its_task_has_in_flight():
+    few = [len(batch) for batch in shared_out(journeys(2000), most=0, readers=4, in_flight=96)]
+    many = [len(batch) for batch in shared_out(journeys(20_000), most=0, readers=4, in_flight=8 * 96)]
+
+    assert min(few[:-1]) == 96
+    assert min(many[:-1]) == 8 * 96 < max(many) <= 2 * 8 * 96
+
+
 def test_a_hundred_thousand_documents_are_shared_out_in_as_many_batches_as_airflow_may_map_over():
     everything = journeys(100_000)
 

@@ -87,7 +87,7 @@ def store_batches(shop: Workshop, order: Order, journeys: Sequence[Journey]) -> 
     for tenant in sorted({tenants.get(key_of(journey), order.tenant) for journey in journeys}):
         own = replace(order, tenant=tenant)
         part = [one for one in journeys if tenants.get(key_of(one), order.tenant) == tenant]
-        for batch in shared_out(part, most=order.batch_size, readers=shop.readers(order.engine)):
+        for batch in shared_out(part, most=order.batch_size, **_readers(shop, order)):
             kept.append(keep_batch(shop, own, to_json(Batch(own, batch, len(journeys)))))
     return kept
 
@@ -129,7 +129,7 @@ def forecast(shop: Workshop, place: Place, order: Order) -> Forecast:
                     unreadable += 1
                 else:
                     readable_pages += journey.pages_expected
-    shares = lengths(pages, sizes, most=order.batch_size, readers=shop.readers(order.engine))
+    shares = lengths(pages, sizes, most=order.batch_size, **_readers(shop, order))
     return Forecast(
         found=found,
         known=found - len(pages),
@@ -138,6 +138,11 @@ def forecast(shop: Workshop, place: Place, order: Order) -> Forecast:
         batches=len(shares),
         pages=readable_pages,
     )
+
+
+def _readers(shop: Workshop, order: Order) -> dict[str, int]:
+    """How many tasks read side by side, and how many pages each keeps going."""
+    return {"readers": shop.readers(order.engine), "in_flight": shop.pages_in_flight(order.engine)}
 
 
 def _news(

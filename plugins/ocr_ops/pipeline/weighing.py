@@ -39,30 +39,36 @@ def expected_pages(media_type: str, data: bytes) -> int:
     return max(1, min(named or counted or len(data) // _BYTES_A_PAGE, _MOST_PAGES))
 
 
-def shared_out(journeys: Sequence[Journey], *, most: int, readers: int = 1) -> Iterator[tuple[Journey, ...]]:
+def shared_out(
+    journeys: Sequence[Journey], *, most: int, readers: int = 1, in_flight: int = 1
+) -> Iterator[tuple[Journey, ...]]:
     """Documents in batches, in order, as `lengths` says."""
     pages = [one.pages_expected for one in journeys]
     sizes = [one.size_bytes for one in journeys]
     start = 0
-    for length in lengths(pages, sizes, most=most, readers=readers):
+    for length in lengths(pages, sizes, most=most, readers=readers, in_flight=in_flight):
         yield tuple(journeys[start : start + length])
         start += length
 
 
-def lengths(pages: Sequence[int], sizes: Sequence[int], *, most: int = 0, readers: int = 1) -> list[int]:
+def lengths(
+    pages: Sequence[int], sizes: Sequence[int], *, most: int = 0, readers: int = 1, in_flight: int = 1
+) -> list[int]:
     """How many documents each batch holds, in order, from the expected pages and the bytes of each document.
 
     A batch ends with `most` documents (0: any number), BYTES bytes, or as many pages as give each of the `readers` ROUNDS
-    batches, between FEWEST_PAGES and PAGES. The first batch of each reader is larger than the one before, so that readers do
+    batches, between FEWEST_PAGES and PAGES; a batch has no fewer pages than its task has in flight, as the places it cannot
+    fill stay empty, and may have twice as many. The first batch of each reader is larger than the one before, so that readers do
     not all wait for their last pages, and start anew, at the same moment. Towards the end batches shrink to a reader's half share of what is left, so that
     all readers end together and little is left to extract and load after the last page (guided self-scheduling,
     Polychronopoulos and Kuck 1987). Where there would be more than MOST_BATCHES, all of them grow.
     """
     total = sum(pages)
-    full = min(max(-(-total // (ROUNDS * readers)), FEWEST_PAGES), PAGES)
+    fewest = max(FEWEST_PAGES, in_flight)
+    full = min(max(-(-total // (ROUNDS * readers)), fewest), max(PAGES, 2 * in_flight))
     growth = 1
     while True:
-        limits = _Limits(most * growth, full * growth, BYTES * growth, readers)
+        limits = _Limits(most * growth, fewest, full * growth, BYTES * growth, readers)
         found = list(_filled(zip(pages, sizes, strict=True), limits, total))
         if len(found) <= MOST_BATCHES:
             return found
@@ -71,9 +77,11 @@ def lengths(pages: Sequence[int], sizes: Sequence[int], *, most: int = 0, reader
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """Documents, pages and bytes of a batch at most, and among how many readers batches are shared out."""
+    """What a batch may hold, and among how many readers batches are shared out."""
 
     documents: int
+    fewest: int
+    """Pages that no batch is cut below."""
     pages: int
     size: int
     readers: int
@@ -81,7 +89,7 @@ class _Limits:
     def pages_of(self, number: int, left: int) -> int:
         """Most pages of the batch of this number, counted from 0, when so many pages are left."""
         begin = self.pages * min(number + 1, self.readers) // self.readers
-        return min(self.pages, max(FEWEST_PAGES, min(begin, -(-left // (2 * self.readers)))))
+        return min(self.pages, max(self.fewest, min(begin, -(-left // (2 * self.readers)))))
 
 
 def _filled(documents: Iterable[tuple[int, int]], limits: _Limits, left: int) -> Iterator[int]:
