@@ -12,13 +12,15 @@ import pytest
 from bench import INVOICE, LONG_AGO_S, Bench, ScriptedEngine, aged, bench, documents, picture, run
 from databases import execute
 from einvoice_builder import Invoice, cii
-from ocr_ops.model import Status
+from ocr_ops.codec import from_json
+from ocr_ops.model import Digest, Status
 from ocr_ops.pipeline import listing
 from ocr_ops.pipeline.expectations import expect
-from ocr_ops.pipeline.journey import Order
+from ocr_ops.pipeline.journey import Batch, Order
 from ocr_ops.pipeline.listing import Look, list_documents, look_through
 from ocr_ops.pipeline.planning import forecast, plan, store_batches
 from ocr_ops.pipeline.proof import prove
+from ocr_ops.settings import OcrEngine
 from ocr_ops.warehouse import Warehouse
 
 pytestmark = pytest.mark.postgres
@@ -59,6 +61,22 @@ def test_what_was_loaded_stays_closed_the_next_time_and_is_counted(shop: Bench, 
     assert again.opened == ()
     assert again.found == 4
     assert plan(shop, inbox, Order(), run_id="run 2", dag_id="d") == []
+
+
+def test_a_batch_for_ocr_servers_fills_what_its_task_has_in_flight(shop: Bench, tmp_path: Path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    one = picture(folder, "0.png").read_bytes()
+    for number in range(200):
+        (folder / f"{number}.png").write_bytes(one + b"%d" % number)
+    aged(*folder.iterdir())
+
+    served = Order(engine=OcrEngine.VLLM)
+    batches = plan(shop, folder, served, run_id="run 1", dag_id="d")
+
+    assert shop.settings.ocr_in_flight == 96
+    assert [len(from_json(Batch, shop.store.get(Digest(one))).documents) for one in batches] == [96, 96, 8]
+    assert forecast(shop, folder, served).batches == 3
 
 
 def test_a_known_document_that_a_closed_file_holds_is_noted_as_seen(

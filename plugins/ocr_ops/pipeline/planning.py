@@ -64,7 +64,8 @@ def plan(
 def _store_noted(shop: Workshop, order: Order, todo: Scratch, readers: int) -> list[str]:
     """Share noted documents out in batches and keep these, one in memory at a time; returns their digests."""
     pages, sizes = todo.weights()
-    shares = lengths(pages, sizes, most=order.batch_size, readers=readers)
+    side_by_side = _readers(shop, order) | {"readers": readers}
+    shares = lengths(pages, sizes, most=order.batch_size, **side_by_side)
     return [keep_batch(shop, order, batch_json(order, part, len(pages))) for part in todo.parts(shares)]
 
 
