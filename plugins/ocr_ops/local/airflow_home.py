@@ -26,8 +26,6 @@ from ocr_ops.errors import SettingsError, TerminalError, WarehouseUnavailable
 from ocr_ops.local import processes
 
 HOST, DEFAULT_PORT = "127.0.0.1", 8080
-IDLE_S = "0.5"
-"""Seconds that a scheduler with nothing to do sleeps; Airflow's 1 s is waited for at every step of every batch."""
 ADMIN = "admin"
 COMMAND_S = 300.0
 """Longest that one `airflow` command may take."""
@@ -158,7 +156,6 @@ class AirflowHome:
             "core__executor": "LocalExecutor",
             "core__parallelism": str(self.parallelism),
             "core__execution_api_server_url": f"http://{HOST}:{self.api_port}/execution/",
-            "scheduler__scheduler_idle_sleep_time": IDLE_S,
             "core__hostname_callable": "socket.gethostname",  # the default one asks a name server
             "core__fernet_key": own["fernet_key"],
             "core__simple_auth_manager_users": f"{ADMIN}:admin",
