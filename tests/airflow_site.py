@@ -31,6 +31,9 @@ from ocr_ops.local.postgres import LocalPostgres
 from ocr_ops.local.processes import Process
 
 PATIENCE_S = 150.0
+READING_S = 3.0
+"""How long a question stands before it is answered. Airflow 3.3.2 takes an answer within a second for the end of the asking process, fails
+that try and asks again (docs/operators.md): people are not that quick."""
 PAGE = reply(
     "<|ref|>text<|/ref|><|det|>[[60, 100, 600, 140]]<|/det|>\nHARBOUR LANE BOOKS\n"
     "<|ref|>text<|/ref|><|det|>[[60, 200, 600, 240]]<|/det|>\nTOTAL 40.20\n"
@@ -224,11 +227,18 @@ class Site:
         return found
 
     def answers(self, dag: str, run: str, task: str, choice: str, map_index: int = -1) -> None:
-        """Answer a run's question, and whenever it is asked again, until the run ends well."""
+        """Answer a run's question as a person would, and whenever it is asked again, until the run ends well."""
         path = f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/{map_index}/hitlDetails"
+        stands_since: float | None = None
 
         def answered() -> bool:
-            self.ask("PATCH", path, {"chosen_options": [choice], "params_input": {}})
+            nonlocal stands_since
+            _, found = self.ask("GET", f"/dags/{dag}/dagRuns/{run}/hitlDetails")
+            stands = any(not one["response_received"] for one in found["hitl_details"])
+            stands_since = (stands_since or time.monotonic()) if stands else None
+            if stands_since and time.monotonic() - stands_since > READING_S:
+                self.ask("PATCH", path, {"chosen_options": [choice], "params_input": {}})
+                stands_since = None
             return self.ask("GET", f"/dags/{dag}/dagRuns/{run}")[1]["state"] in ("success", "failed")
 
         waited_for(answered, f"{dag} {run} did not end")
