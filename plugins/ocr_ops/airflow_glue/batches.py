@@ -89,6 +89,11 @@ def batches_found(shop: Workshop, batches: Sequence[str], ti: Any) -> list[int]:
     return list(range(len(batches)))
 
 
+def each_of(values: Any) -> list[Any]:
+    """What mapped tasks gave: Airflow gives the value itself where a mapped group ran once, and nothing where it never did."""
+    return [values] if isinstance(values, Mapping) else list(values or ())
+
+
 @task(outlets=[MARTS], trigger_rule="none_failed_min_one_success")
 def announce_rows(counts: Any, run_id: str | None = None, ti: Any = None) -> Iterator[Metadata]:
     """Close the run and say that rows were loaded, and how many documents ended in which status.
@@ -98,8 +103,7 @@ def announce_rows(counts: Any, run_id: str | None = None, ti: Any = None) -> Ite
     from ocr_ops.pipeline.batches import finish
 
     totals: dict[str, int] = {}
-    # Airflow gives the value itself, and no sequence, where a mapped group ran once
-    for batch in (counts,) if isinstance(counts, Mapping) else counts:
+    for batch in each_of(counts):
         for status, number in batch.items():
             totals[status] = totals.get(status, 0) + number
     with waiting_for_warehouse():

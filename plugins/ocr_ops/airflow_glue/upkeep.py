@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ocr_ops.airflow_glue.batches import batches_found
+from ocr_ops.airflow_glue.batches import batches_found, each_of
 from ocr_ops.airflow_glue.connections import folder_of, log, workshop
 from ocr_ops.airflow_glue.waiting import waiting_for_warehouse
 
@@ -131,19 +131,14 @@ def judge_quality(params: Mapping[str, Any], counts: Any, answers: Any, run_id: 
     from ocr_ops.errors import TerminalError
     from ocr_ops.pipeline.quality import answers_counted, control
 
-    said = [answer["chosen_options"][0] for answer in _each(answers)]
+    said = [answer["chosen_options"][0] for answer in each_of(answers)]
     judged = control(
-        workshop(), [*_each(counts), answers_counted(said)], run_id=run_id, by=params["second_engine"]
+        workshop(), [*each_of(counts), answers_counted(said)], run_id=run_id, by=params["second_engine"]
     )
     log.info("%s", judged.in_words())
     if judged.broken:
         raise TerminalError(judged.in_words())
     return judged.in_words()
-
-
-def _each(values: Any) -> list[Any]:
-    """What mapped tasks gave: Airflow gives the value itself where a mapped group ran once, and nothing where it never did."""
-    return [values] if isinstance(values, Mapping) else list(values or ())
 
 
 @waiting_for_warehouse()

@@ -58,14 +58,13 @@ def plan(
         if not new and note_known:
             warehouse.finish_run(run_id, finished_at=_now())
         shop.report(Event(Stage.FIND, Path(str(place)).name, new, found, f"{new} new of {found} documents"))
-        return _store_noted(shop, order, todo, readers or shop.readers(order.engine))
+        return _store_noted(shop, order, todo, readers)
 
 
 def _store_noted(shop: Workshop, order: Order, todo: Scratch, readers: int) -> list[str]:
     """Share noted documents out in batches and keep these, one in memory at a time; returns their digests."""
     pages, sizes = todo.weights()
-    side_by_side = _readers(shop, order) | {"readers": readers}
-    shares = lengths(pages, sizes, most=order.batch_size, **side_by_side)
+    shares = lengths(pages, sizes, most=order.batch_size, **_readers(shop, order, readers))
     return [keep_batch(shop, order, batch_json(order, part, len(pages))) for part in todo.parts(shares)]
 
 
@@ -141,9 +140,9 @@ def forecast(shop: Workshop, place: Place, order: Order) -> Forecast:
     )
 
 
-def _readers(shop: Workshop, order: Order) -> dict[str, int]:
-    """How many tasks read side by side, and how many pages each keeps going."""
-    return {"readers": shop.readers(order.engine), "in_flight": shop.pages_in_flight(order.engine)}
+def _readers(shop: Workshop, order: Order, readers: int = 0) -> dict[str, int]:
+    """How many tasks read side by side (0: the usual number), and how many pages each keeps going."""
+    return {"readers": readers or shop.readers(order.engine), "in_flight": shop.pages_in_flight(order.engine)}
 
 
 def _news(

@@ -54,26 +54,16 @@ class RunSummary:
         )
 
 
-_LINES = text("""
+_OF_RUN = """
 select d.document_key, coalesce(s.name, d.name) as name, coalesce(s.uri, d.uri) as uri, d.doc_type, d.party,
   d.document_date, d.total, d.currency, r.status, coalesce(d.reasons, '') as reasons, r.changed
 from ingest.run_documents r
 join marts.documents d using (document_key)
 left join ingest.sightings s using (document_key, uri_key)
 where r.run_id = :run_id
-order by name, uri
-""")
-
-_PAGE = text("""
-select d.document_key, coalesce(s.name, d.name) as name, coalesce(s.uri, d.uri) as uri, d.doc_type, d.party,
-  d.document_date, d.total, d.currency, r.status, coalesce(d.reasons, '') as reasons, r.changed
-from ingest.run_documents r
-join marts.documents d using (document_key)
-left join ingest.sightings s using (document_key, uri_key)
-where r.run_id = :run_id
-order by r.status = 'accepted', r.status, name, uri
-limit :most
-""")
+"""
+_LINES = text(_OF_RUN + "order by name, uri")
+_PAGE = text(_OF_RUN + "order by r.status = 'accepted', r.status, name, uri limit :most")
 _COUNTS = text("""
 select r.run_id, r.started_at, r.finished_at, count(c.status) as documents,
   count(*) filter (where c.status = 'accepted') as accepted, count(*) filter (where c.status = 'needs_review') as needs_review,
