@@ -46,6 +46,8 @@ from ocr_ops.picture_prep import Preparation, prepare
 
 TRIES = 3
 """Replies asked for per page, or part of a long page, before it is left with its problems; its halves share as many."""
+HANDS = 4
+"""Pages that are made ready at a time: the first ones are sent before the next are looked at, so that no server waits for all."""
 INK_SIDE_PX = 512
 INK_CONTRAST = 32
 LEAST_INK = 0.0001
@@ -88,6 +90,14 @@ def preparation_for(engine: Engine, switches: Preparation = Preparation()) -> Pr
     return replace(switches, upright=True, widest=widest)
 
 
+class Room:
+    """How many pages of several calls are with an engine at the same time, and how many are made ready for it."""
+
+    def __init__(self, in_flight: int) -> None:
+        self.places = asyncio.Semaphore(in_flight)
+        self.hands = asyncio.Semaphore(HANDS)
+
+
 @dataclass(frozen=True, slots=True)
 class _Desk:
     engine: Engine
@@ -107,12 +117,12 @@ async def read_pages(
     on_page: Callable[[ReadPage, Digest], None] | None = None,
     tries: int = TRIES,
     collect: bool = True,
-    room: asyncio.Semaphore | None = None,
+    room: Room | None = None,
     preparation: Preparation = Preparation(),  # noqa: B008, a frozen value
 ) -> list[ReadPage]:
     """Read pages, at most `in_flight` at once and no picture fetched earlier than needed; one out for each one in.
 
-    `room` bounds the pages of several calls together. `preparation`: what is done to a page before the engine sees it;
+    `room` bounds what several calls do together. `preparation`: what is done to a page before the engine sees it;
     blocks come back in the frame of the page turned upright, whatever was done.
 
     `keep` stores an attempt, in a thread, and `keep_picture` a picture that had to be turned upright; both return its digest.
@@ -122,20 +132,22 @@ async def read_pages(
     With `collect` off the list stays empty and only `on_page` hears of pages, so that memory does not grow with them.
     Raises the world's `TerminalError` or `TransientError` after stopping all other pages.
     """
+    room = room or Room(in_flight)
     desk = _Desk(engine, keep, keep_picture, tries, preparation)
     finished: dict[int, ReadPage] = {}
     source = _numbered(pages)
     gate = asyncio.Lock()
-    room = room or asyncio.Semaphore(in_flight)
 
     async def next_page() -> bool:
-        async with room:
-            async with gate:
-                taken = await anext(source, None)
-            if taken is None:
-                return False
-            place, (page, picture) = taken
-            read = await _read_page(desk, page, picture)
+        async with room.places:
+            async with room.hands:
+                async with gate:
+                    taken = await anext(source, None)
+                if taken is None:
+                    return False
+                place, (page, picture) = taken
+                sheet = await _sheet(desk, page, picture)
+            read = await _read_page(sheet, page, picture)
             if collect:
                 finished[place] = read
             if on_page is not None:
@@ -222,8 +234,8 @@ class _Sheet:
         return engine.longest_ratio if isinstance(engine, CuttableEngine) else math.inf
 
 
-async def _read_page(desk: _Desk, page: PageImage, picture: bytes) -> ReadPage:
-    sheet = await _sheet(desk, page, picture)
+async def _read_page(sheet: _Sheet, page: PageImage, picture: bytes) -> ReadPage:
+    """Read a page as it came, and as it is shown."""
     try:
         reading = await _read_sheet(sheet)
     except (PictureRefused, UnreadableDocument) as refusal:
@@ -243,7 +255,7 @@ async def _read_page(desk: _Desk, page: PageImage, picture: bytes) -> ReadPage:
         # what was shown is the page turned upright already, and kept
         page = replace(sheet.page, turn=(page.turn + turn) % 360)
     elif turn:
-        page = await _upright(desk, page, picture, turn)
+        page = await _upright(sheet.desk, page, picture, turn)
     return ReadPage(page, tuple(sheet.attempts), blocks, problems)
 
 

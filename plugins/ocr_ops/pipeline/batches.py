@@ -18,7 +18,7 @@ from ocr_ops.audit import MAIN
 from ocr_ops.codec import from_json, to_json
 from ocr_ops.errors import TerminalError
 from ocr_ops.model import Digest, Outcome, Stage
-from ocr_ops.ocr import worst_of
+from ocr_ops.ocr import Room, worst_of
 from ocr_ops.pipeline import quality, steps
 from ocr_ops.pipeline.journey import Batch, Journey, Order
 from ocr_ops.pipeline.opening import open_document
@@ -98,7 +98,7 @@ async def read_documents(shop: Workshop, order: Order, journeys: Sequence[Journe
     """Open, read and render documents in the order given, as many at a time as keep the OCR engine busy."""
     engine = shop.engine(order.engine)
     in_flight = shop.pages_in_flight(order.engine)
-    room = asyncio.Semaphore(in_flight)
+    room = Room(in_flight)
     tiling = shop.tiling(order.engine)
 
     async def one(journey: Journey) -> Journey:

@@ -81,7 +81,7 @@ def broken(stage: Stage, journey: Journey, problem: Exception) -> Journey:
     return journey.quarantined(Problem(stage, ProblemKind.ENGINE_FAILED, detail))
 
 
-async def read_pages(shop: Workshop, engine: Engine, room: asyncio.Semaphore, journey: Journey) -> Journey:
+async def read_pages(shop: Workshop, engine: Engine, room: ocr.Room, journey: Journey) -> Journey:
     """Pictures -> blocks. A page with a usable text layer needs no engine; a page read before is not read again.
 
     `room` is for the pages of all documents that are read at the same time.
@@ -117,7 +117,7 @@ def _with_text(shop: Workshop, journey: Journey) -> Journey:
 
 
 async def _read_all(
-    shop: Workshop, engine: Engine, room: asyncio.Semaphore, name: str, opened: Opened
+    shop: Workshop, engine: Engine, room: ocr.Room, name: str, opened: Opened
 ) -> list[ReadPage]:
     total, done = len(opened.pages), 0
     read: dict[int, ReadPage] = {}
