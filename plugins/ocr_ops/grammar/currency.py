@@ -78,7 +78,7 @@ _MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 _HINTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), code)
+    (re.compile(pattern, re.IGNORECASE | re.MULTILINE), code)
     for pattern, code in (
         (r"sdn\.? ?bhd|malaysia|selangor|kuala ?lumpur|\bjalan\b|\bjohor\b|\bpenang\b", "MYR"),
         (
@@ -117,17 +117,17 @@ def guess_currency(texts: Iterable[str]) -> str | None:
         for pattern, iso in marks:
             if pattern.search(line):
                 votes[iso] = votes.get(iso, 0) + 1
-    return _first(votes) or _from_hints(lines)
+    return _first(votes) or _from_hints(lines, whole)
 
 
-def _from_hints(lines: tuple[str, ...]) -> str | None:
+def _from_hints(lines: tuple[str, ...], whole: str) -> str | None:
     votes: dict[str, float] = {}
-    for line in lines:
-        for pattern, iso in _HINTS:
+    hints = [(pattern, iso) for pattern, iso in _HINTS if pattern.search(whole)]
+    for line in lines if hints else ():
+        for pattern, iso in hints:
             if pattern.search(line):
                 votes[iso] = votes.get(iso, 0) + 1
-    dollars = any("$" in line for line in lines)
-    if dollars:
+    if "$" in whole:
         return next((iso for iso in ("AUD", "SGD") if iso in votes), "USD")
     return _first(votes)
 

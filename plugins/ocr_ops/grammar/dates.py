@@ -7,7 +7,7 @@ text, every one a real calendar day between 1990 and 2079. Reads no clock: what 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -69,6 +69,9 @@ _HAN = re.compile("[\u4e00-\u9fff]")
 _HAN_SHARE = 0.2
 """Share of Han characters among the letters from which a page is Chinese."""
 _DIGIT = re.compile(r"\d")
+_IN_DIGITS = re.compile(r"\d(?:\s?[./\-–']\s?|\s)\d{1,2}(?:\s?[./\-–']\s?|\s)\d")
+"""What a text holds that has a date in digits with marks or blanks between them."""
+_MONTH_BEGINS = re.compile("|".join(sorted({name[:3] for name in _MONTHS})))
 _THREE_DIGITS = re.compile(r"(?:\d.*){2}")
 _LETTER_IN_DATE = re.compile(
     r"(?<![A-Za-z])(?=[\dOolI|]{1,4}[./\-][\dOolI|]{1,2}[./\-][\dOolI|]{2,4})(?:[\dOolI|]{1,4}[./\-]){2}[\dOolI|]{2,4}"
@@ -78,6 +81,8 @@ _TIME = re.compile(
     r"(?<![\d:.,/])(?P<h>[01]?\d|2[0-4])\s?[:.h]\s?(?P<m>[0-5]\d)(?:\s?[:.]\s?(?P<s>[0-5]\d))?(?!\d|[.,:]\d)\s*(?P<half>[ap]\.?m\b)?",
     re.IGNORECASE,
 )
+_HOUR_AFTER = re.compile(r"\s*(?:uhr|h\b)", re.IGNORECASE)
+_HOUR_INSIDE = re.compile(r"\dh\d", re.IGNORECASE)
 _TIME_AFTER_DATE = re.compile(
     r"(?P<h>[01]?\d|2[0-4]):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?(?!\d)\s*(?P<half>[ap]\.?m\b)?", re.IGNORECASE
 )
@@ -127,20 +132,28 @@ def date_order(texts: Iterable[str], hint: DateOrder = "dmy") -> DateOrder:
     texts = tuple(texts)
     if _is_chinese(texts):
         return "ymd"
-    votes = {"dmy": 0, "mdy": 0}
-    for clean in map(_tidy, filter(_DIGIT.search, texts)):
-        for pattern in (_NUMERIC, _SHORT):
-            for found in pattern.finditer(clean):
-                first, second = int(found["a"]), int(found["b"])
-                votes["dmy"] += first > 12 >= second >= 1 and first <= 31
-                votes["mdy"] += second > 12 >= first >= 1 and second <= 31
-    if votes["dmy"] == votes["mdy"]:
+    votes = sum(map(_day_first_votes, texts))
+    if votes == 0:
         return hint
-    return "dmy" if votes["dmy"] > votes["mdy"] else "mdy"
+    return "dmy" if votes > 0 else "mdy"
 
 
-def _is_chinese(texts: Iterable[str]) -> bool:
-    if not any(map(_HAN.search, texts)):
+@lru_cache(maxsize=8192)
+def _day_first_votes(text: str) -> int:
+    """Dates that can only be day first, less those that can only be month first."""
+    if not _DIGIT.search(text) or not _IN_DIGITS.search(clean := _tidy(text)):
+        return 0
+    votes = 0
+    for pattern in (_NUMERIC, _SHORT):
+        for found in pattern.finditer(clean):
+            first, second = int(found["a"]), int(found["b"])
+            votes += first > 12 >= second >= 1 and first <= 31
+            votes -= second > 12 >= first >= 1 and second <= 31
+    return votes
+
+
+def _is_chinese(texts: Sequence[str]) -> bool:
+    if not _HAN.search("".join(texts)):
         return False
     letters = "".join(char for text in texts for char in text if char.isalpha())
     return len(_HAN.findall(letters)) > _HAN_SHARE * max(len(letters), 1)
@@ -152,19 +165,18 @@ def find_times(text: str) -> tuple[PrintedTime, ...]:
     clean = text.replace("：", ":")
     if not _THREE_DIGITS.search(clean):
         return ()
+    times = [match for match in _TIME.finditer(clean) if _is_time(match, clean)]
+    if not times and ":" not in clean:
+        return ()
     spans = [(d.start, d.end) for d in find_dates(clean)]
     found: list[PrintedTime] = []
     for _, end in spans:
         glued = _TIME_AFTER_DATE.match(clean, end)
         if glued:
             found.append(_time(glued, end))
-    for match in _TIME.finditer(clean):
+    for match in times:
         inside = any(match.start() < end and match.end() > start for start, end in spans)
-        if (
-            not inside
-            and _is_time(match, clean)
-            and all(match.start() >= t.end or match.end() <= t.start for t in found)
-        ):
+        if not inside and all(match.start() >= t.end or match.end() <= t.start for t in found):
             found.append(_time(match, match.start()))
     return tuple(sorted(found, key=lambda t: t.start))
 
@@ -183,10 +195,20 @@ def _plain(char: str) -> str:
 
 
 def _all_forms(clean: str, text: str, order: DateOrder) -> Iterable[PrintedDate]:
-    for pattern in (_ISO, _CHINESE):
-        yield from _plain_forms(pattern, clean, text)
-    for pattern in (_NAMED, _NAMED_FIRST):
-        yield from _named_forms(pattern, clean, text)
+    in_digits = _IN_DIGITS.search(clean) is not None
+    if in_digits:
+        yield from _plain_forms(_ISO, clean, text)
+    if "年" in clean:
+        yield from _plain_forms(_CHINESE, clean, text)
+    if _MONTH_BEGINS.search(clean):
+        for pattern in (_NAMED, _NAMED_FIRST):
+            yield from _named_forms(pattern, clean, text)
+    if in_digits:
+        yield from _digit_forms(clean, text, order)
+    yield from _plain_forms(_COMPACT, clean, text, compact=True)
+
+
+def _digit_forms(clean: str, text: str, order: DateOrder) -> Iterable[PrintedDate]:
     if order == "ymd":
         yield from _plain_forms(_YEAR_FIRST, clean, text)
     for pattern in (_NUMERIC, _SHORT_GLUED, _SHORT):
@@ -195,7 +217,6 @@ def _all_forms(clean: str, text: str, order: DateOrder) -> Iterable[PrintedDate]
             if printed:
                 yield printed
     yield from _plain_forms(_YEAR_FIRST_SHORT, clean, text)
-    yield from _plain_forms(_COMPACT, clean, text, compact=True)
 
 
 def _plain_forms(
@@ -263,9 +284,7 @@ def _is_time(match: re.Match[str], text: str) -> bool:
     written = match.group()
     if ":" in written or match["half"]:
         return True
-    return bool(re.match(r"\s*(?:uhr|h\b)", text[match.end() :], re.IGNORECASE)) or bool(
-        re.search(r"\dh\d", written, re.IGNORECASE)
-    )
+    return bool(_HOUR_AFTER.match(text[match.end() :])) or bool(_HOUR_INSIDE.search(written))
 
 
 def _time(match: re.Match[str], start: int) -> PrintedTime:

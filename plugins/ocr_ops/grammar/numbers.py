@@ -38,10 +38,19 @@ _LETTER_DIGITS = re.compile(
     r"(?<![A-Za-z\d])(?=[\dOoIl|]*\d)[\dOoIl|]{1,7}[.,][\dOo]{2}(?![A-Za-z\d])|(?<![A-Za-z\d])[\dOoIl|]{1,6}[.,](?=[\dOo]?\d)[\dOo]{2}(?![A-Za-z\d])"
 )
 _LETTERS = str.maketrans({"O": "0", "o": "0", "I": "1", "l": "1", "|": "1"})
+_MISREAD = re.compile(r"[OoIl|][\dOoIl|]{0,6}[.,]|[.,][\dOo]?[Oo]")
+"""What a text must hold for `_LETTER_DIGITS` to change it."""
 _TAX_CODE = re.compile(r"(?<=[.,]\d\d)[8S5]R(?![A-Za-z\d])")
 _DIGIT = re.compile(r"\d")
 _GLUED_BEFORE = re.compile(r"[\d][.,:/'-]?$|[A-Za-z]\d*[-/]$|[:/]$|[A-Za-z#_]$")
 _SHARED_BEFORE = re.compile(r"(?:^|[^A-Za-z])[A-Za-z]{1,3}$")
+_WORD_BEFORE = re.compile(r"[\w)]$")
+_NUMBER_AFTER = re.compile(r"[:/]\d|\d|[.,]\d|['-]\d|°")
+_WORD_AFTER = re.compile(r"[A-Za-z_/]")
+_NOT_DIGIT = re.compile(r"\D")
+_GROUPS = re.compile(r"[.,' ]")
+_LOOK_BACK = 8
+"""Characters before a number that can tell whether it is glued to something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +78,15 @@ def tidy(text: str) -> str:
 
     Keeps the length where it only swaps characters; letters outside clear numbers stay.
     """
-    if not _DIGIT.search(text):
-        return text.translate(_BLANKS)
-    text = _LOOSE_MARK.sub(lambda m: m.group(1) or m.group(2), text.translate(_BLANKS))
-    text = _LETTER_DIGITS.sub(lambda m: m.group().translate(_LETTERS), text)
-    return _TAX_CODE.sub(" SR", text)
+    has_digit = _DIGIT.search(text)
+    if not text.isascii():
+        text = text.translate(_BLANKS)
+    if not has_digit or not ("." in text or "," in text):
+        return text
+    text = _LOOSE_MARK.sub(lambda m: m.group(1) or m.group(2), text)
+    if _MISREAD.search(text):
+        text = _LETTER_DIGITS.sub(lambda m: m.group().translate(_LETTERS), text)
+    return _TAX_CODE.sub(" SR", text) if "R" in text else text
 
 
 @lru_cache(maxsize=8192)
@@ -82,11 +95,16 @@ def find_amounts(text: str, mark: DecimalMark = ".") -> tuple[Amount, ...]:
 
     `mark` decides only what cannot be told alone, such as "1.234".
     """
+    return tuple([_amount(match, mark) for match in _numbers(text)])
+
+
+@lru_cache(maxsize=8192)
+def _numbers(text: str) -> tuple[re.Match[str], ...]:
+    """The numbers in `tidy(text)` that stand for themselves, whatever the decimal mark."""
     if not _DIGIT.search(text):
         return ()
     clean = tidy(text)
-    found = (_amount(clean, m, mark) for m in _AMOUNT.finditer(clean))
-    return tuple(a for a in found if a is not None)
+    return tuple([match for match in _AMOUNT.finditer(clean) if not _is_glued(clean, match)])
 
 
 def parse_number(text: str, mark: DecimalMark = ".") -> Decimal | None:
@@ -101,21 +119,16 @@ def parse_number(text: str, mark: DecimalMark = ".") -> Decimal | None:
 def decimal_mark(texts: Iterable[str]) -> DecimalMark:
     """The mark a document writes before its cents, by the vote of its numbers; "." when there is none."""
     votes = {".": 0, ",": 0}
-    for text in filter(_DIGIT.search, texts):
-        clean = tidy(text)
-        for found in _AMOUNT.finditer(clean):
-            number = found["num"]
-            last = max(number.rfind("."), number.rfind(","))
-            if last >= 0 and len(number) - last - 1 == 2 and not _is_glued(clean, found, number):
-                votes[number[last]] += 1
+    for text in texts:
+        for found in _numbers(text):
+            sign = found["num"][-3:-2]
+            if sign in votes:
+                votes[sign] += 1
     return "," if votes[","] > votes["."] else "."
 
 
-def _amount(text: str, found: re.Match[str], mark: DecimalMark) -> Amount | None:
-    number = found["num"]
-    if _is_glued(text, found, number):
-        return None
-    whole, cents = _split(number, mark)
+def _amount(found: re.Match[str], mark: DecimalMark) -> Amount:
+    whole, cents = _split(found["num"], mark)
     negative = (found["sign"] or "").startswith("-") or bool(found["post"])
     plain = f"{int(whole or '0')}" + (f".{cents}" if cents else "")
     schema_form = f"-{plain}" if negative and Decimal(plain) else plain
@@ -134,22 +147,24 @@ def _amount(text: str, found: re.Match[str], mark: DecimalMark) -> Amount | None
     )
 
 
-def _is_glued(text: str, found: re.Match[str], number: str) -> bool:
+def _is_glued(text: str, found: re.Match[str]) -> bool:
     """Whether the digits belong to a longer thing: a date, a time, a phone, an identifier."""
+    number = found["num"]
     if len(number) > 18:
         return True
-    before, after = text[: found.start()], text[found.end() : found.end() + 2]
+    before = text[max(0, found.start() - _LOOK_BACK) : found.start()]
+    after = text[found.end() : found.end() + 2]
     money_like = len(number) > 3 and number[-3] in ".,"
-    if re.match(r"[:/]\d|\d|[.,]\d|['-]\d|°", after):
+    if _NUMBER_AFTER.match(after):
         return True
-    if not money_like and not found["after"] and re.match(r"[A-Za-z_/]", after):
+    if not money_like and not found["after"] and _WORD_AFTER.match(after):
         return True
     if found["cur"] or found["cur2"]:
         return False
     if money_like and (_SHARED_BEFORE.search(before) or before.endswith((":", "="))):
         return False
     return bool(_GLUED_BEFORE.search(before)) or (
-        not money_like and bool(found["sign"]) and bool(re.search(r"[\w)]$", before))
+        not money_like and bool(found["sign"]) and bool(_WORD_BEFORE.search(before))
     )
 
 
@@ -157,7 +172,7 @@ def _split(number: str, mark: DecimalMark) -> tuple[str, str]:
     """Whole part and decimals as digits."""
     last = max(number.rfind("."), number.rfind(","))
     if last < 0:
-        return re.sub(r"\D", "", number), ""
+        return _NOT_DIGIT.sub("", number), ""
     cents = number[last + 1 :]
     head = number[:last]
     sign = number[last]
@@ -165,9 +180,9 @@ def _split(number: str, mark: DecimalMark) -> tuple[str, str]:
     grouped = (
         len(cents) == 3 and len(head.replace(" ", "").replace("'", "")) >= 1 and not head.startswith("0")
     )
-    if repeated or (grouped and sign != mark and not re.search(r"[.,' ]", head)):
-        return re.sub(r"\D", "", number), ""
-    return re.sub(r"\D", "", head), cents
+    if repeated or (grouped and sign != mark and not _GROUPS.search(head)):
+        return _NOT_DIGIT.sub("", number), ""
+    return _NOT_DIGIT.sub("", head), cents
 
 
 def find_measured(text: str) -> tuple[Amount, ...]:

@@ -33,11 +33,13 @@ def squeeze(text: str) -> str:
     return fold_ocr(text).replace(" ", "")
 
 
+@lru_cache(maxsize=8192)
 def letters(text: str) -> int:
     """How many letters `text` holds."""
     return sum(map(str.isalpha, text))
 
 
+@lru_cache(maxsize=8192)
 def digits(text: str) -> int:
     """How many decimal digits `text` holds."""
     return sum(map(str.isdigit, text))
