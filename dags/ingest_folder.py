@@ -79,7 +79,7 @@ Finds the documents in a folder or an S3 bucket, reads them, checks every value 
             maximum=500,
             title="Most documents in a batch",
             section="More",
-            description_md="Each batch is one row of tasks, which take seconds to start. Empty: by the pages found, 40 to 250 in "
+            description_md="Each batch is one row of tasks, which take seconds to start. Empty: by the pages found, 40 to 200 in "
             "a batch and 200 MB at most, so that every reader gets several batches and long documents make batches of fewer. "
             "A small number shows progress sooner and costs more.",
         ),

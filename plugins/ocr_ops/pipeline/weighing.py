@@ -14,14 +14,14 @@ from ocr_ops.pipeline.journey import Journey
 
 MOST_BATCHES = 200
 """Batches of one run. Above it batches grow: what a task hands on has to stay small, and Airflow maps over 1,024 at most."""
-PAGES = 250
+PAGES = 200
 """Expected pages after which a batch is full: the start of its tasks is a few per cent of its work then."""
 FEWEST_PAGES = 40
 """Expected pages that no batch is cut below to keep more readers busy: its tasks would cost more to start than they save."""
 BYTES = 200_000_000
 """Bytes after which a batch is full."""
-ROUNDS = 4
-"""Batches for each reader, where there are pages enough: while one is extracted and loaded the next is read."""
+ROUNDS = 2
+"""Full batches for each reader, where there are pages enough: while one is extracted and loaded the next is read."""
 _BYTES_A_PAGE = 50_000
 """Of PDFs whose pages cannot be seen without decoding, on average of the sample documents."""
 _MOST_PAGES = 5_000
@@ -57,14 +57,14 @@ def lengths(
     """How many documents each batch holds, in order, from the expected pages and the bytes of each document.
 
     A batch ends with `most` documents (0: any number), BYTES bytes, or as many pages as give each of the `readers` ROUNDS
-    batches, between FEWEST_PAGES and PAGES; a batch has no fewer pages than its task has in flight, as the places it cannot
-    fill stay empty, and may have twice as many. The first batch of each reader is larger than the one before, so that readers do
-    not all wait for their last pages, and start anew, at the same moment. Towards the end batches shrink to a reader's half share of what is left, so that
-    all readers end together and little is left to extract and load after the last page (guided self-scheduling,
-    Polychronopoulos and Kuck 1987). Where there would be more than MOST_BATCHES, all of them grow.
+    batches, PAGES at most or twice what its task has in flight. The first batch of each reader is larger than the one before, so
+    that readers do not all wait for their last pages, and start anew, at the same moment. Towards the end batches shrink to a
+    reader's share of what is left (half, for a single one), so that all readers end together and little is left to extract and load after the last page
+    (guided self-scheduling, Polychronopoulos and Kuck 1987), but not below FEWEST_PAGES, or two thirds of what a task has in
+    flight, as places that it cannot fill stay empty. Where there would be more than MOST_BATCHES, all of them grow.
     """
     total = sum(pages)
-    fewest = max(FEWEST_PAGES, in_flight)
+    fewest = max(FEWEST_PAGES, 2 * in_flight // 3)
     full = min(max(-(-total // (ROUNDS * readers)), fewest), max(PAGES, 2 * in_flight))
     growth = 1
     while True:
@@ -89,7 +89,7 @@ class _Limits:
     def pages_of(self, number: int, left: int) -> int:
         """Most pages of the batch of this number, counted from 0, when so many pages are left."""
         begin = self.pages * min(number + 1, self.readers) // self.readers
-        return min(self.pages, max(self.fewest, min(begin, -(-left // (2 * self.readers)))))
+        return min(self.pages, max(self.fewest, min(begin, -(-left // max(2, self.readers)))))
 
 
 def _filled(documents: Iterable[tuple[int, int]], limits: _Limits, left: int) -> Iterator[int]:
