@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 
 from ocr_ops import grounding, html_page, overlay, picture_hash, raster
 from ocr_ops.audit import Manifest
@@ -14,11 +14,14 @@ from ocr_ops.codec import canonical_json, from_json, step_key, to_json, to_plain
 from ocr_ops.errors import OcrOpsError
 from ocr_ops.judge import decide
 from ocr_ops.model import Digest, Outcome, Problem, RawPage, ReadPage, Record, Stage, Status
+from ocr_ops.page_pixels import PagePixels, page_pixels
 from ocr_ops.pipeline.journey import Extracted, Journey, Opened, Rendered
 from ocr_ops.pipeline.steps import broken, load_pages, load_record
 from ocr_ops.pipeline.workshop import Workshop
 from ocr_ops.readers.llm import LlmAttempt
 from ocr_ops.rows import Extras, ModelCall
+
+Look = Callable[[Digest], PagePixels]
 
 
 def outcome_of(shop: Workshop, journey: Journey) -> tuple[Outcome, Extras]:
@@ -26,19 +29,25 @@ def outcome_of(shop: Workshop, journey: Journey) -> tuple[Outcome, Extras]:
 
     A document on which that breaks is set aside with nothing but its source.
     """
+    look = _looker(shop)
     try:
-        outcome = _outcome(shop, journey)
-        return outcome, _extras(shop, outcome)
+        outcome = _outcome(shop, journey, look)
+        return outcome, _extras(shop, outcome, look)
     except OcrOpsError:
         raise
     except Exception as problem:  # one document that cannot be laid out must not stop the others
-        outcome = _outcome(shop, broken(Stage.AUDIT, replace(journey, steps=()), problem))
-        return outcome, _extras(shop, outcome)
+        outcome = _outcome(shop, broken(Stage.AUDIT, replace(journey, steps=()), problem), look)
+        return outcome, _extras(shop, outcome, look)
 
 
-def _outcome(shop: Workshop, journey: Journey) -> Outcome:
+def _looker(shop: Workshop) -> Look:
+    """Decodes the picture of that name; the last one is at hand, since two things are made of a page."""
+    return lru_cache(maxsize=1)(lambda digest: page_pixels(shop.store.get(digest)))
+
+
+def _outcome(shop: Workshop, journey: Journey, look: Look) -> Outcome:
     pages, record = load_pages(shop, journey), load_record(shop, journey)
-    artifacts = _artifacts(shop, journey, pages, record)
+    artifacts = _artifacts(shop, journey, pages, record, look)
     manifest = Manifest(journey.uri, journey.steps, _versions(record))
     artifacts["manifest"] = shop.store.put(to_json(manifest))
     return Outcome(
@@ -91,7 +100,7 @@ def problems_of(journey: Journey, record: Record | None) -> tuple[Problem, ...]:
 
 
 def _artifacts(
-    shop: Workshop, journey: Journey, pages: tuple[ReadPage, ...], record: Record | None
+    shop: Workshop, journey: Journey, pages: tuple[ReadPage, ...], record: Record | None, look: Look
 ) -> dict[str, Digest]:
     roles: dict[str, Digest] = {}
     if journey.source is not None and shop.store.has(journey.source.digest):
@@ -107,7 +116,7 @@ def _artifacts(
         roles |= {f"page/{number}/raw/{attempt}": raw for attempt, raw in enumerate(page.attempts, start=1)}
         roles[f"page/{number}/upright"] = page.image.digest
         roles[f"page/{number}/blocks"] = shop.store.put(to_json(page))
-        roles[f"page/{number}/overlay"] = _overlay(shop, page, record)
+        roles[f"page/{number}/overlay"] = _overlay(shop, page, record, look)
     if rendered_digest := journey.result("render"):
         rendered = from_json(Rendered, shop.store.get(rendered_digest))
         roles |= {"html": rendered.html, "markdown": rendered.markdown}
@@ -120,15 +129,13 @@ def _artifacts(
     return roles | {f"step/{done.step}": done.output for done in journey.steps}
 
 
-def _overlay(shop: Workshop, page: ReadPage, record: Record | None) -> Digest:
+def _overlay(shop: Workshop, page: ReadPage, record: Record | None, look: Look) -> Digest:
     highlights = _fields_by_block(page, record)
     blocks = [[block.id, to_plain(block.boxes)] for block in page.blocks]
     key = step_key(
         "overlay", page=page.image.digest, blocks=blocks, marks=highlights, version=overlay.VERSION
     )
-    return shop.once(
-        key, lambda: overlay.draw_overlay(shop.store.get(page.image.digest), page.blocks, highlights)
-    )
+    return shop.once(key, lambda: overlay.draw_overlay(look(page.image.digest), page.blocks, highlights))
 
 
 def _fields_by_block(page: ReadPage, record: Record | None) -> dict[str, str]:
@@ -140,13 +147,13 @@ def _fields_by_block(page: ReadPage, record: Record | None) -> dict[str, str]:
     return {block: ", ".join(dict.fromkeys(names)) for block, names in fields.items()}
 
 
-def _extras(shop: Workshop, outcome: Outcome) -> Extras:
+def _extras(shop: Workshop, outcome: Outcome, look: Look) -> Extras:
     """What the warehouse wants to know of the stored artefacts: readings, sizes, looks, and what models were asked."""
     attempts = [(page.image.number, digest) for page in outcome.pages for digest in page.attempts]
     raws = {digest: from_json(RawPage, shop.store.get(digest)) for _, digest in attempts}
     read = tuple(_reading(digest, raws[digest], page) for page, digest in attempts if raws[digest].seconds)
     first = next((page.image for page in outcome.pages if page.image.number == 1), None)
-    looks = _looks(shop, first.digest) if first else None
+    looks = _looks(shop, first.digest, look) if first else None
     return Extras(
         raw_pages={page.attempts[-1]: raws[page.attempts[-1]] for page in outcome.pages if page.attempts},
         sizes={digest: shop.store.size_of(digest) for digest in outcome.artifacts.values()},
@@ -187,9 +194,9 @@ def _corrections(shop: Workshop, outcome: Outcome) -> Iterator[ModelCall]:
             )
 
 
-def _looks(shop: Workshop, picture: Digest) -> int | None:
+def _looks(shop: Workshop, picture: Digest, look: Look) -> int | None:
     """The difference hash of a picture, worked out once."""
     key = step_key("looks", picture=picture, version=picture_hash.VERSION)
-    stored = shop.once(key, lambda: canonical_json(picture_hash.difference_hash(shop.store.get(picture))))
+    stored = shop.once(key, lambda: canonical_json(picture_hash.difference_hash(look(picture))))
     found: int | None = json.loads(shop.store.get(stored))
     return found
