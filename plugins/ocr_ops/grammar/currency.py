@@ -78,7 +78,7 @@ _MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 _HINTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE | re.MULTILINE), code)
+    (re.compile(pattern, re.IGNORECASE), code)
     for pattern, code in (
         (r"sdn\.? ?bhd|malaysia|selangor|kuala ?lumpur|\bjalan\b|\bjohor\b|\bpenang\b", "MYR"),
         (
@@ -109,7 +109,7 @@ def guess_currency(texts: Iterable[str]) -> str | None:
     """The currency of a document: codes and symbols by vote, country hints only where there are none."""
     lines = tuple(texts)
     votes: dict[str, float] = {}
-    whole = "\n".join(lines)
+    whole = " \n".join(lines)  # whatever a line matches at its end matches before a blank too
     marks = [(pattern, iso) for pattern, iso in _MARKS if pattern.search(whole)]
     for line in lines if marks or _CODE.search(whole) else ():
         for code in _CODE.findall(line):
