@@ -27,6 +27,8 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        # joined as text for every file, which is ten times as fast as pathlib
+        self._at = f"{root}/"
 
     @property
     def where(self) -> str:
@@ -42,7 +44,7 @@ class Folder:
         """How many bytes the file has; None when there is no such file."""
         with _disk_errors(self.root):
             try:
-                return (self.root / name).stat().st_size
+                return os.stat(self._at + name).st_size  # noqa: PTH116
             except FileNotFoundError:
                 return None
 
@@ -50,17 +52,18 @@ class Folder:
         """The file's bytes; None when there is no such file."""
         with _disk_errors(self.root, "read"):
             try:
-                return (self.root / name).read_bytes()
+                with FileIO(self._at + name) as file:
+                    return file.readall()
             except FileNotFoundError:
                 return None
 
     def add(self, name: str, data: bytes) -> None:
         """Write a new file; when this returns, it outlasts a power cut."""
-        self._write(self.root / name, data, durable=True)
+        self._write(self._at + name, data, durable=True)
 
     def replace(self, name: str, data: bytes) -> None:
         """Write a file, whatever was there."""
-        self._write(self.root / name, data, durable=False)
+        self._write(self._at + name, data, durable=False)
 
     def remove(self, name: str) -> None:
         """Remove a file, lasting when this returns."""
@@ -85,25 +88,33 @@ class Folder:
         with _disk_errors(self.root, "read"):
             yield from _entries(self.root / folder, folder)
 
-    def _write(self, path: Path, data: bytes, *, durable: bool) -> None:
+    def _write(self, path: str, data: bytes, *, durable: bool) -> None:
         """Write beside the target and rename; `durable` waits until disk holds it (a lost key costs only work)."""
+        shelf = path.rpartition("/")[0]
+        part = f"{shelf}/{_PART}{secrets.token_hex(8)}"
         with _disk_errors(self.root):
-            if not path.parent.is_dir():
-                self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _make_shelf(path.parent, durable=durable)
-            part = path.parent / f"{_PART}{secrets.token_hex(8)}"
+            file = self._begun(part, durable=durable)
             try:
-                with part.open("xb", buffering=0) as file:
+                with file:
                     _write_all(file, data)
                     os.fchmod(file.fileno(), 0o440)
                     if durable:
                         os.fsync(file.fileno())
-                part.replace(path)
+                os.replace(part, path)  # noqa: PTH105
             except BaseException:
-                part.unlink(missing_ok=True)
+                Path(part).unlink(missing_ok=True)
                 raise
             if durable:
-                _sync_folder(path.parent)
+                _sync_folder(shelf)
+
+    def _begun(self, part: str, *, durable: bool) -> FileIO:
+        """A new file, in a folder that is made when it is missing."""
+        try:
+            return FileIO(part, "x")
+        except FileNotFoundError:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_shelf(Path(part).parent, durable=durable)
+            return FileIO(part, "x")
 
 
 def _entries(folder: Path, name: str) -> Iterator[Entry]:
@@ -136,7 +147,7 @@ def _make_shelf(shelf: Path, *, durable: bool) -> None:
             _sync_folder(shelf.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(folder: Path | str) -> None:
     """Make the new name last through a power cut; some file systems cannot, which is no error."""
     handle = os.open(folder, os.O_RDONLY)
     try:

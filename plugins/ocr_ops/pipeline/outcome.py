@@ -156,7 +156,7 @@ def _extras(shop: Workshop, outcome: Outcome, look: Look) -> Extras:
     looks = _looks(shop, first.digest, look) if first else None
     return Extras(
         raw_pages={page.attempts[-1]: raws[page.attempts[-1]] for page in outcome.pages if page.attempts},
-        sizes={digest: shop.store.size_of(digest) for digest in outcome.artifacts.values()},
+        sizes={digest: shop.store.size_of(digest) for digest in set(outcome.artifacts.values())},
         picture_hashes={} if looks is None else {1: looks},
         calls=(*read, *_corrections(shop, outcome)),
     )
