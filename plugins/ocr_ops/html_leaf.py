@@ -15,6 +15,8 @@ _BREAKS = re.compile("[\u2028\u2029\x0b\x0c\x85]")
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 """Controls have no place in HTML, and those that turn the writing direction make a page show what it does not say."""
 
+_MARKUP = re.compile("[&<>\"']")
+
 
 def visible(text: str) -> str:
     """Text with every control shown as U+FFFD and every odd line break as a newline; not yet escaped."""
@@ -25,6 +27,8 @@ def visible(text: str) -> str:
 
 def escaped(text: str) -> str:
     """Text as it may stand in HTML, between tags or in a quoted attribute."""
+    if text.isprintable() and not _MARKUP.search(text):  # most of a page
+        return text
     return html.escape(visible(text), quote=True)
 
 

@@ -23,7 +23,6 @@ _CENTRE = re.compile(r"</?center>", re.IGNORECASE)
 _FORMULA = re.compile(r"\\\(([^()\\]*(?:\\[%$&#_][^()\\]*)*)\\\)")
 _ESCAPED = re.compile(r"\\([%$&#_*])")
 _MARK = re.compile(r"[#*|<\\]")
-_MARKED = re.compile(r"[#*|<\\]")
 """What every mark of a model holds at least one of."""
 _LINE_END = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]")
 MAX_LINES = 10_000
@@ -51,8 +50,6 @@ def plain_line(line: str) -> str:
     """Take a model's marks out of one line; columns of a pipe row stay two blanks apart."""
     if not _MARK.search(line):
         return line.strip()
-    if not _MARKED.search(line):
-        return line.strip()
     if is_pipe_rule(line):
         return ""
     line = _CENTRE.sub("", _HEADING.sub("", line, count=1))
@@ -69,9 +66,16 @@ def lines_of(text: str) -> list[str]:
     return [plain for line in lines if (plain := plain_line(line))]
 
 
-def _segments(block: Block) -> Iterator[Segment]:
-    if not block.boxes:
-        return
+def _segments(block: Block) -> Iterable[Segment]:
+    text, boxes = block.text, block.boxes
+    # one line without marks, as most blocks are
+    if len(boxes) == 1 and text.isprintable() and not _MARK.search(text):
+        words = text.strip()
+        return (Segment(block.id, words, boxes[0], block.score),) if words else ()
+    return _pieces(block) if boxes else ()
+
+
+def _pieces(block: Block) -> Iterator[Segment]:
     pieces = table_pieces(block)
     if not pieces:
         yield from _shared_out(block, lines_of(block.text), block.boxes)
