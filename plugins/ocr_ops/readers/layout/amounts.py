@@ -6,8 +6,8 @@ In: laid-out pages and the decimal mark. Out: `Money` in reading order. Chooses 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 
@@ -19,6 +19,7 @@ from ocr_ops.readers.layout.page import Cell, Page, Row
 _CURRENCY_WORD = re.compile(
     r"(?<![A-Za-z])(?:RM|RH|MYR|EUR|EURO|USD|CHF|SGD|INR|Rs)(?![A-Za-z])[.:]?|[€$£¥₹]", re.IGNORECASE
 )
+_BLANKS = re.compile(r"\s+")
 _TRIM = " :;.=*-_|>~+@()[]"
 
 
@@ -49,10 +50,21 @@ class Money:
 
 def all_money(pages: Sequence[Page], mark: DecimalMark) -> tuple[Money, ...]:
     """All amounts, top to bottom and left to right."""
-    return tuple(money for page in pages for row in page.rows for money in _row_money(page, row, mark))
+    return tuple(money for page in pages for money in _page_money(page, mark))
 
 
-def _row_money(page: Page, row: Row, mark: DecimalMark) -> list[Money]:
+def _page_money(page: Page, mark: DecimalMark) -> Iterator[Money]:
+    titles = [_titles(row) for row in page.rows]
+    for row in page.rows:
+        cell, header = None, ""
+        for money in _row_money(row, mark):
+            if money.cell is not cell:
+                cell, header = money.cell, _above(money.cell, page, row, titles)
+            near = "" if letters(money.label) >= 2 else _near_words(money.cell, page, row)
+            yield replace(money, header=header, near=near) if header or near else money
+
+
+def _row_money(row: Row, mark: DecimalMark) -> list[Money]:
     label: list[str] = []
     blocks: list[str] = []
     found: list[Money] = []
@@ -81,7 +93,7 @@ def _row_money(page: Page, row: Row, mark: DecimalMark) -> list[Money]:
                 label, blocks = [], []
             label.append(rest)
             blocks.append(cell.block)
-    return [_with_context(money, page, row) for money in found]
+    return found
 
 
 def _starts_anew(words: str, found: Sequence[Money]) -> bool:
@@ -89,34 +101,28 @@ def _starts_anew(words: str, found: Sequence[Money]) -> bool:
     return bool(found) and not found[-1].amount.percent and bool(concepts(words) & {"total", "due"})
 
 
+@lru_cache(maxsize=8192)
 def clean_label(text: str) -> str:
     """Label words without currency, leaders and stray punctuation."""
-    return re.sub(r"\s+", " ", _CURRENCY_WORD.sub(" ", text)).strip(_TRIM)
+    return _BLANKS.sub(" ", _CURRENCY_WORD.sub(" ", text)).strip(_TRIM)
 
 
-def _with_context(money: Money, page: Page, row: Row) -> Money:
-    header = _above(money.cell, page, row)
-    near = "" if letters(money.label) >= 2 else _near_words(money.cell, page, row)
-    return Money(
-        money.amount, money.cell, money.row, money.label, money.label_blocks, header, near, money.place,
-        money.row_amounts, money.alone,
-    )  # fmt: skip
+def _titles(row: Row) -> list[tuple[Cell, str]]:
+    """The cells of a line that may head a column, with their words."""
+    return [(cell, title) for cell in row.cells if (title := _title_words(cell.text))]
 
 
-def _above(cell: Cell, page: Page, row: Row) -> str:
-    """Words of the nearest cell above in this column that is not itself an amount, up to eight lines away."""
+def _above(cell: Cell, page: Page, row: Row, titles: Sequence[list[tuple[Cell, str]]]) -> str:
+    """Words of the nearest cell above in this column that is not itself an amount, up to fourteen lines away."""
     place = row.index - page.rows[0].index
     words: list[str] = []
     last_y = cell.y1
-    for upper in reversed(page.rows[max(0, place - 14) : place]):
-        for other in upper.cells:
+    for upper in reversed(titles[max(0, place - 14) : place]):
+        for other, title in upper:
             if other.x1 >= cell.x2 or other.x2 <= cell.x1:
                 continue
             shared = min(other.x2, cell.x2) - max(other.x1, cell.x1)
             if shared <= 0.25 * min(other.x2 - other.x1, cell.x2 - cell.x1):
-                continue
-            title = _title_words(other.text)
-            if not title:
                 continue
             if words and last_y - other.y2 > 1.2 * page.line:
                 return " ".join(words)
@@ -131,6 +137,8 @@ def _above(cell: Cell, page: Page, row: Row) -> str:
 @lru_cache(maxsize=8192)
 def _title_words(text: str) -> str:
     """Words that may head a column; nothing where there are none, or an amount among them."""
+    if letters(text) < 2:
+        return ""
     words = clean_label(text)
     return words if letters(words) >= 2 and not _holds_money(text) else ""
 

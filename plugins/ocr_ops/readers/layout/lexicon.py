@@ -67,6 +67,10 @@ _GLUED: dict[str, tuple[str, ...]] = {
     "due": ("amountdue", "payable", "zuzahlen"),
 }
 
+_PHRASES_ASCII = tuple((t, c) for c, terms in _PHRASES.items() for t in terms if t.isascii())
+_PHRASES_OTHER = tuple((t, c) for c, terms in _PHRASES.items() for t in terms if not t.isascii())
+_GLUED_TERMS = tuple((t, c) for c, terms in _GLUED.items() for t in terms)
+
 COMPANY = re.compile(
     r"(?<![A-Za-z])(?:s[deob]n\.? ?[.,]? ?[b3d]h[do]|bhd|gmbh|mbh|kgaa|(?-i:(?<!\d)(?<!\d )KG)|ohg|e\. ?k|(?-i:UG|AG)|ltd|limited|llc|llp|inc|corp|co\. ?kg|plc|pte|pvt|sarl|sas|s\.a\.?r\.?l|s\.a|eurl|b\.?v|n\.?v|s\.?r\.?l|s\.?p\.?a|s\.l|e\. ?v)(?![A-Za-z])\.?"
     r"|[s5] ?/ ?b(?![a-z])|(?<![a-z])sb(?= ?\()|有限公司|株式会社",
@@ -184,8 +188,11 @@ def concepts(text: str) -> frozenset[str]:
     folded = fold_ocr(text)
     dense = folded.replace(" ", "")
     found = {c for word in folded.split() for c in _word_concepts(word)}
-    found |= {c for c, terms in _PHRASES.items() if any(t in folded for t in terms)}
-    found |= {c for c, terms in _GLUED.items() if any(t in dense for t in terms)}
+    if " " in folded:
+        found |= {c for t, c in _PHRASES_ASCII if t in folded}
+    if not folded.isascii():
+        found |= {c for t, c in _PHRASES_OTHER if t in folded}
+    found |= {c for t, c in _GLUED_TERMS if t in dense}
     return frozenset(found)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rapidfuzz.distance import Levenshtein
 
@@ -22,6 +23,10 @@ _MAX_ADDRESS_LINES = 7
 _REGISTERED = re.compile(r"\(\s*(?:[A-Z]{2,3}\s?)?\d{5,12}\s?-?\s?[A-Z0-9]{0,2}\s*\)")
 _AFTER_PRICE = re.compile(r"\W+|(?<![^\W\d_])[^\W\d_]{1,2}(?![^\W\d_])")
 """What may follow a price on its line: marks, and the letters of a tax class."""
+_LONG_NUMBER_IN_BRACKETS = re.compile(r"\([^)]*\d{5,}[^)]*\)?")
+_DIGIT = re.compile(r"\d")
+_NUMBER_FIRST = re.compile(r"(?:no\.? ?)?\d+[A-Za-z]?(?:-\d+)?[A-Za-z]? ?,", re.IGNORECASE)
+_NUMBER_LAST = re.compile(r"[A-Za-zß]{4,}\.?\s\d{1,4}\s?[a-z]?$")
 _COUNTRY_LAST = re.compile(r"(?:malaysia|singapore|deutschland|germany|france)\W*$", re.IGNORECASE)
 
 
@@ -65,22 +70,25 @@ def head_lines(page: Page) -> tuple[Line, ...]:
             if letters(cell.text) + digits(cell.text) >= 2:
                 blocks = tuple(c.block for c in row.cells if cell.x1 <= c.x1 and c.x2 <= cell.x2)
                 lines.append(Line(cell, "priced" if sold else line_kind(cell.text), len(lines), blocks))
-        priced = any(a.looks_like_money for a in find_amounts(row.text)) and address_score(row.text) < 2
-        if priced and len(lines) > 3 and row.y1 > page.height * 0.12:
+        if len(lines) > 3 and row.y1 > page.height * 0.12 and _holds_price(row):
             break
     return tuple(lines)
 
 
+def _holds_price(row: Row) -> bool:
+    return any(a.looks_like_money for a in find_amounts(row.text)) and address_score(row.text) < 2
+
+
 def is_priced(row: Row) -> bool:
     """Whether a line ends with an amount of money: something that was sold, or a sum; never who sold it."""
-    if address_score(row.text) >= 2:
-        return False
-    return any(
+    ends_with_money = any(
         a.looks_like_money and not _AFTER_PRICE.sub("", tidy(row.text)[a.end :])
         for a in find_amounts(row.text)
     )
+    return ends_with_money and address_score(row.text) < 2
 
 
+@lru_cache(maxsize=4096)
 def line_kind(text: str) -> str:
     """What one line of a head seems to be."""
     company = lexicon.COMPANY.search(text)
@@ -126,16 +134,18 @@ def _place_score(text: str) -> float:
     return address_score(re.sub(r"\bno\b", " ", text, flags=re.IGNORECASE))
 
 
+@lru_cache(maxsize=4096)
 def address_score(text: str) -> float:
     """How much a line looks like part of a postal address."""
-    text = re.sub(r"\([^)]*\d{5,}[^)]*\)?", " ", text)
+    text = _LONG_NUMBER_IN_BRACKETS.sub(" ", text) if "(" in text else text
     score = 1.5 * min(len(lexicon.ROAD.findall(text)) or len(lexicon.PLACE_GLUED.findall(text)), 2)
     score += 1.5 * bool(lexicon.POSTCODE.search(text))
     score += 1.0 * min(len(lexicon.REGION.findall(text)), 2)
-    score += 0.5 * (text.count(",") >= 1) + 0.5 * bool(re.search(r"\d", text))
-    if re.match(r"(?:no\.? ?)?\d+[A-Za-z]?(?:-\d+)?[A-Za-z]? ?,", text, re.IGNORECASE):
+    has_digit = _DIGIT.search(text) is not None
+    score += 0.5 * (text.count(",") >= 1) + 0.5 * has_digit
+    if has_digit and _NUMBER_FIRST.match(text):
         score += 1.0
-    if re.search(r"[A-Za-zß]{4,}\.?\s\d{1,4}\s?[a-z]?$", text):
+    if has_digit and _NUMBER_LAST.search(text):
         score += 1.5
     return score
 

@@ -6,9 +6,11 @@ page's slope removed, so that distances mean the same on both axes. Does not loo
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import median
 
 import numpy as np
@@ -24,6 +26,8 @@ _MAX_SLOPE = 0.12
 _SLOPES = tuple(n / 200 for n in range(-14, 15))
 _MAX_CELLS = 6000
 _SLOPE_SAMPLE = 50
+_SLOPE_REACH = 80
+"""Cells after one, by their left edges, among which its neighbour is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Cell:
         return (self.y1 + self.y2) / 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Row:
     """Cells on one printed line, left to right. `index` counts through the whole document."""
 
@@ -59,12 +63,12 @@ class Row:
     page: int
     cells: tuple[Cell, ...]
 
-    @property
+    @cached_property
     def text(self) -> str:
         """All words of the line."""
         return " ".join(cell.text for cell in self.cells)
 
-    @property
+    @cached_property
     def y1(self) -> float:
         """Top in pixels."""
         return min(cell.y1 for cell in self.cells)
@@ -74,7 +78,7 @@ class Row:
         """Bottom in pixels."""
         return max(cell.y2 for cell in self.cells)
 
-    @property
+    @cached_property
     def blocks(self) -> tuple[str, ...]:
         """Ids of the blocks on the line."""
         return tuple(dict.fromkeys(cell.block for cell in self.cells))
@@ -187,19 +191,27 @@ def _mid(cell: Cell) -> float:
 
 def _slope(cells: Sequence[Cell]) -> float:
     """Rise over run of the printed lines: the median over neighbours that stand on one line."""
-    slopes: list[float] = []
+    if len(cells) < 2:
+        return 0.0
     ordered = sorted(cells, key=lambda c: c.x1)
-    left, middle, height = np.array([(c.x1, c.middle, c.height) for c in ordered]).reshape(-1, 3).T
-    for place in range(0, len(ordered), max(1, len(ordered) // _SLOPE_SAMPLE)):
-        cell, right = ordered[place], slice(place + 1, place + 80)
-        gap, drift = left[right] - cell.x2, np.abs(middle[right] - cell.middle)
-        beside = (left[right] >= cell.x2 - 2) & (
-            drift < 0.6 * np.minimum(height[right], cell.height) + 0.02 * gap
+    x1, x2, middle, height = np.array([(c.x1, c.x2, c.middle, c.height) for c in ordered]).T
+    places = np.arange(0, len(ordered), max(1, len(ordered) // _SLOPE_SAMPLE))[:, None]
+    right = places + np.arange(1, _SLOPE_REACH)
+    inside = right < len(ordered)
+    right = np.minimum(right, len(ordered) - 1)
+    gap, drift = x1[right] - x2[places], np.abs(middle[right] - middle[places])
+    level = drift < 0.6 * np.minimum(height[right], height[places]) + 0.02 * gap
+    cost = np.where(inside & (x1[right] >= x2[places] - 2) & level, drift * 3 + gap * 0.05, np.inf)
+    best = cost.argmin(axis=1)
+    pairs = [
+        (ordered[n], ordered[n + 1 + step])
+        for n, step, found in zip(
+            places[:, 0].tolist(), best.tolist(), cost.min(axis=1).tolist(), strict=True
         )
-        if beside.any():
-            near = ordered[place + 1 + int(np.where(beside, drift * 3 + gap * 0.05, np.inf).argmin())]
-            run = _mid(near) - _mid(cell)
-            slopes.append((near.middle - cell.middle) / run if run > 0 else 0.0)
+        if found < math.inf
+    ]
+    runs_to = [(_mid(near) - _mid(cell), near.middle - cell.middle) for cell, near in pairs]
+    slopes = [rise / run if run > 0 else 0.0 for run, rise in runs_to]
     slope = median(slopes) if len(slopes) >= 4 else 0.0
     return slope if 0.002 < abs(slope) < _MAX_SLOPE else 0.0
 

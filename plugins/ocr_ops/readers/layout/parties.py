@@ -330,17 +330,20 @@ def _companies(pages: Sequence[Page]) -> Iterable[tuple[Page, int, Cell, float]]
     """Lines that name a company: by legal form, or by the registered office that follows."""
     for page in pages:
         for place, row in enumerate(page.rows):
-            if _is_item(row):
-                continue
-            for cell in runs(row, _GAP * page.line):
-                if lexicon.COMPANY.search(cell.text) and letters(_company_name(cell.text)) >= 4:
-                    yield page, place, cell, 1.0
-                elif (
-                    place + 1 < len(page.rows)
-                    and _OFFICE.search(page.rows[place + 1].text)
-                    and _is_name(cell.text)
-                ):
-                    yield page, place, cell, 1.2
+            above_office = place + 1 < len(page.rows) and _OFFICE.search(page.rows[place + 1].text)
+            found = [
+                (cell, bonus)
+                for cell in runs(row, _GAP * page.line)
+                if (bonus := _company_bonus(cell.text, above_office=bool(above_office)))
+            ]
+            if found and not _is_item(row):
+                yield from ((page, place, cell, bonus) for cell, bonus in found)
+
+
+def _company_bonus(text: str, *, above_office: bool) -> float:
+    if lexicon.COMPANY.search(text) and letters(_company_name(text)) >= 4:
+        return 1.0
+    return 1.2 if above_office and _is_name(text) else 0.0
 
 
 def _is_item(row: Row) -> bool:
