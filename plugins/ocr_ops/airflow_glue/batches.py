@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -30,11 +31,16 @@ RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=10), "retry_policy": R
 """Default arguments of every DAG: what cannot help is not tried again, what can is tried after a while."""
 
 
+GIVES_WAY = 5
+"""How much nicer than its neighbours a task is that no server waits for (0 .. 19, see `nice`)."""
+
+
 def document_batches(found: Any, *, ends: str = "load", pool: str = OCR_POOL) -> Any:
     """Map the three steps over batches, each batch on its own; gives the counts of each batch.
 
     `found` is a task that returned `batches_found`. The last step loads, or with `propose` lets what differs wait for a
-    decision, or with `compare` only compares with what counts. `pool` is where pages are read.
+    decision, or with `compare` only compares with what counts. `pool` is where pages are read. On a machine with few cores
+    tasks that read, and Airflow itself, go before those that extract and load: servers wait for the former.
     """
 
     @task(pool=pool)
@@ -52,6 +58,7 @@ def document_batches(found: Any, *, ends: str = "load", pool: str = OCR_POOL) ->
         """Propose, check and judge the fields of the batch."""
         from ocr_ops.pipeline.batches import extract_batch
 
+        os.nice(GIVES_WAY)
         shop = workshop()
         llm = shop.settings.llm_url
         with waiting_for_servers((llm,) if llm else (), shop.settings.llm_api_key):
@@ -63,6 +70,7 @@ def document_batches(found: Any, *, ends: str = "load", pool: str = OCR_POOL) ->
         from ocr_ops.airflow_glue.lineage import note_load
         from ocr_ops.pipeline.batches import compare_batch, load_batch
 
+        os.nice(GIVES_WAY)
         shop = workshop()
         with waiting_for_warehouse():
             if ends == "compare":
