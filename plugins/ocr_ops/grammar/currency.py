@@ -52,46 +52,60 @@ _CODES = [
     "UAH",
     "ISK",
 ]
-_CODE = re.compile(rf"(?<![A-Za-z])({'|'.join(_CODES)})(?![A-Za-z])")
-_MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern, flags), code)
-    for pattern, code, flags in (
-        (r"(?<![A-Za-z])RM(?![A-Za-z])", "MYR", 0),
-        (r"ringgit", "MYR", re.IGNORECASE),
-        (r"€", "EUR", 0),
-        (r"(?<![A-Za-z])euros?(?![A-Za-z])", "EUR", re.IGNORECASE),
-        (r"£", "GBP", 0),
-        (r"₹|(?<![A-Za-z])Rs\.?\s?\d", "INR", 0),
-        (r"(?<![A-Za-z])rupees?(?![A-Za-z])", "INR", re.IGNORECASE),
-        (r"US\s?\$|us dollars?", "USD", re.IGNORECASE),
-        (r"(?<![A-Za-z])S\$", "SGD", 0),
-        (r"(?<![A-Za-z])A\$", "AUD", 0),
-        (r"(?<![A-Za-z])C\$", "CAD", 0),
-        (r"HK\s?\$", "HKD", 0),
-        (r"(?<![A-Za-z])(?:Fr|SFr)\.\s?\d", "CHF", 0),
-        (r"人民币|RMB|\d\s?元", "CNY", 0),
-        (r"₩", "KRW", 0),
-        (r"฿", "THB", 0),
-        (r"₫", "VND", 0),
-        (r"zł", "PLN", 0),
-        (r"Kč", "CZK", 0),
+_KNOWN = frozenset(_CODES)
+_CODE = re.compile(r"[A-Z]{3}(?![A-Za-z])(?<![A-Za-z][A-Z]{3})")
+"""Three capitals that stand alone."""
+
+Mark = tuple[tuple[str, ...], re.Pattern[str], str]
+"""What a text holds, case folded, where the pattern can match at all; the pattern; the currency it speaks for."""
+
+_TURKISH = str.maketrans({"ı": "i", "\u0307": None})
+"""What case folding leaves of an i with and without its dot, which patterns without regard to case take for an i."""
+
+_MARKS: tuple[Mark, ...] = tuple(
+    (tuple(needles.split("|")), re.compile(pattern, flags), code)
+    for needles, pattern, code, flags in (
+        ("rm", r"(?<![A-Za-z])RM(?![A-Za-z])", "MYR", 0),
+        ("ringgit", r"ringgit", "MYR", re.IGNORECASE),
+        ("€", r"€", "EUR", 0),
+        ("euro", r"(?<![A-Za-z])euros?(?![A-Za-z])", "EUR", re.IGNORECASE),
+        ("£", r"£", "GBP", 0),
+        ("₹|rs", r"₹|(?<![A-Za-z])Rs\.?\s?\d", "INR", 0),
+        ("rupee", r"(?<![A-Za-z])rupees?(?![A-Za-z])", "INR", re.IGNORECASE),
+        ("$|us dollar", r"US\s?\$|us dollars?", "USD", re.IGNORECASE),
+        ("s$", r"(?<![A-Za-z])S\$", "SGD", 0),
+        ("a$", r"(?<![A-Za-z])A\$", "AUD", 0),
+        ("c$", r"(?<![A-Za-z])C\$", "CAD", 0),
+        ("$", r"HK\s?\$", "HKD", 0),
+        ("fr.", r"(?<![A-Za-z])(?:Fr|SFr)\.\s?\d", "CHF", 0),
+        ("人民币|rmb|元", r"人民币|RMB|\d\s?元", "CNY", 0),
+        ("₩", r"₩", "KRW", 0),
+        ("฿", r"฿", "THB", 0),
+        ("₫", r"₫", "VND", 0),
+        ("zł", r"zł", "PLN", 0),
+        ("kč", r"Kč", "CZK", 0),
     )
 )
-_HINTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), code)
-    for pattern, code in (
-        (r"sdn\.? ?bhd|malaysia|selangor|kuala ?lumpur|\bjalan\b|\bjohor\b|\bpenang\b", "MYR"),
+_HINTS: tuple[Mark, ...] = tuple(
+    (tuple(needles.split("|")), re.compile(pattern, re.IGNORECASE), code)
+    for needles, pattern, code in (
         (
+            "bhd|malaysia|selangor|kuala|jalan|johor|penang",
+            r"sdn\.? ?bhd|malaysia|selangor|kuala ?lumpur|\bjalan\b|\bjohor\b|\bpenang\b",
+            "MYR",
+        ),
+        (
+            "gmbh|mwst|ust-id|siret|tva|btw|partita|sarl|deutschland|france|italia|españa|nederland",
             r"\bgmbh\b|mwst|ust-id|\bsiret\b|\btva\b|\bbtw\b|partita iva|\bsarl\b|deutschland|\bfrance\b|\bitalia\b|españa|nederland",
             "EUR",
         ),
-        (r"\bche-\d|schweiz|suisse|svizzera", "CHF"),
-        (r"\bgstin\b|\bindia\b|\bcgst\b|\bsgst\b|\bpvt\b|\bcin ?:", "INR"),
-        (r"singapore|\bpte\.? ltd", "SGD"),
-        (r"united kingdom|\bvat reg(?:istration)? no\b.*\bgb\b", "GBP"),
-        (r"中国|发票|税务", "CNY"),
-        (r"\binc\.?(?: |$)|\bllc\b|\busa\b|united states", "USD"),
-        (r"australia|\babn\b|pty\.? ltd", "AUD"),
+        ("che-|schweiz|suisse|svizzera", r"\bche-\d|schweiz|suisse|svizzera", "CHF"),
+        ("gst|india|pvt|cin", r"\bgstin\b|\bindia\b|\bcgst\b|\bsgst\b|\bpvt\b|\bcin ?:", "INR"),
+        ("singapore|pte", r"singapore|\bpte\.? ltd", "SGD"),
+        ("united kingdom|vat reg", r"united kingdom|\bvat reg(?:istration)? no\b.*\bgb\b", "GBP"),
+        ("中国|发票|税务", r"中国|发票|税务", "CNY"),
+        ("inc|llc|usa|united states", r"\binc\.?(?: |$)|\bllc\b|\busa\b|united states", "USD"),
+        ("australia|abn|pty", r"australia|\babn\b|pty\.? ltd", "AUD"),
     )
 )
 
@@ -99,20 +113,18 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 @lru_cache(maxsize=8192)
 def currency_of(text: str) -> str | None:
     """The currency that this one text names, by code or symbol."""
-    code = _CODE.search(text)
-    if code:
-        return code.group(1)
-    return next((iso for pattern, iso in _MARKS if pattern.search(text)), None)
+    code = next(iter(_codes(text)), None)
+    return code or next((iso for _, pattern, iso in _possible(_MARKS, text) if pattern.search(text)), None)
 
 
 def guess_currency(texts: Iterable[str]) -> str | None:
     """The currency of a document: codes and symbols by vote, country hints only where there are none."""
     lines = tuple(texts)
     votes: dict[str, float] = {}
-    whole = " \n".join(lines)  # whatever a line matches at its end matches before a blank too
-    marks = [(pattern, iso) for pattern, iso in _MARKS if pattern.search(whole)]
-    for line in lines if marks or _CODE.search(whole) else ():
-        for code in _CODE.findall(line):
+    whole = "\n".join(lines)
+    marks = [(pattern, iso) for _, pattern, iso in _possible(_MARKS, whole) if pattern.search(whole)]
+    for line in lines if marks or _codes(whole) else ():
+        for code in _codes(line):
             votes[code] = votes.get(code, 0) + 1
         for pattern, iso in marks:
             if pattern.search(line):
@@ -122,14 +134,24 @@ def guess_currency(texts: Iterable[str]) -> str | None:
 
 def _from_hints(lines: tuple[str, ...], whole: str) -> str | None:
     votes: dict[str, float] = {}
-    hints = [(pattern, iso) for pattern, iso in _HINTS if pattern.search(whole)]
+    hints = _possible(_HINTS, whole)
     for line in lines if hints else ():
-        for pattern, iso in hints:
+        for _, pattern, iso in hints:
             if pattern.search(line):
                 votes[iso] = votes.get(iso, 0) + 1
     if "$" in whole:
         return next((iso for iso in ("AUD", "SGD") if iso in votes), "USD")
     return _first(votes)
+
+
+def _codes(text: str) -> list[str]:
+    return [code for code in _CODE.findall(text) if code in _KNOWN]
+
+
+def _possible(marks: tuple[Mark, ...], text: str) -> list[Mark]:
+    """The marks that a text may hold."""
+    folded = text.casefold().translate(_TURKISH)
+    return [mark for mark in marks if any(needle in folded for needle in mark[0])]
 
 
 def _first(votes: dict[str, float]) -> str | None:

@@ -33,6 +33,7 @@ from ocr_ops.judge.stated import READER, is_zero, stated_doubts
 from ocr_ops.judge.witness import Testimony
 from ocr_ops.model import (
     Candidate,
+    Evidence,
     FieldSpec,
     Kind,
     Match,
@@ -191,7 +192,9 @@ def _weighed(
             cell=cell,
         )
         probability = calibration.probability(spec.kind, signs, cell=cell) if calibration else None
-        weighed[path] = replace(one, evidence=replace(one.evidence, signs=signs, probability=probability))
+        seen = one.evidence
+        evidence = Evidence(seen.field, seen.match, seen.page, seen.blocks, seen.raw, probability, signs)
+        weighed[path] = Chosen(one.reading, evidence, one.readers, one.rivals)
     return weighed
 
 

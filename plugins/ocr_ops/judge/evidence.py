@@ -6,6 +6,7 @@ between several places where the value really stands.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -25,6 +26,8 @@ FUZZY_AT_LEAST = 90.0
 """rapidfuzz partial ratio (0..100) of squeezed texts from which a spelling counts as the same with damage."""
 
 NUMBERS = frozenset({Kind.MONEY, Kind.QUANTITY, Kind.RATE})
+_DIGIT = re.compile(r"\d")
+
 CODES = frozenset({Kind.IDENTIFIER, Kind.TAX_ID, Kind.IBAN})
 
 
@@ -83,35 +86,34 @@ def _numbers_in(text: str, mark: DecimalMark, whole: bool, kind: Kind) -> tuple[
 
 def places_of(paper: Paper, kind: Kind, value: str) -> tuple[Place, ...]:
     """Every single segment that shows the value, in reading order."""
-    found = (paper.segments[n] for n in _showing(paper, kind, value))
     return tuple(
         Place(
             page=page,
             block=segment.block_id,
             raw=segment.text,
-            match=Match.EXACT if value in segment.text else Match.NORMALISED,
+            match=_match(value, segment),
             row=(segment.box.y1 + segment.box.y2) / 2,
             box=segment.box,
             score=segment.score,
         )
-        for page, segment in found
+        for page, segment in map(paper.segments.__getitem__, _showing(paper, kind, value))
     )
+
+
+def _match(value: str, segment: Segment) -> Match:
+    return Match.EXACT if value in segment.text else Match.NORMALISED
 
 
 def find_evidence(paper: Paper, field: str, kind: Kind, value: str, claimed: Sequence[str] = ()) -> Evidence:
     """Point at the value on paper; `Match.NOT_FOUND` when it does not stand there."""
-    places = places_of(paper, kind, value)
-    if places:
-        return _best(field, places, claimed)
+    showing = [paper.segments[n] for n in _showing(paper, kind, value)]
+    if showing:
+        asserted = next((one for one in showing if one[1].block_id in claimed), None)
+        page, segment = asserted or showing[0]
+        return Evidence(field, _match(value, segment), page, (segment.block_id,), segment.text[:300])
     if kind in (Kind.TEXT, Kind.ADDRESS):
         return _across_segments(paper, field, value, claimed)
     return Evidence(field, Match.NOT_FOUND)
-
-
-def _best(field: str, places: tuple[Place, ...], claimed: Sequence[str]) -> Evidence:
-    asserted = [place for place in places if place.block in claimed]
-    chosen = (asserted or list(places))[0]
-    return Evidence(field, chosen.match, chosen.page, (chosen.block,), chosen.raw[:300])
 
 
 def _showing(paper: Paper, kind: Kind, value: str) -> Sequence[int]:
@@ -135,6 +137,8 @@ def _indexed(paper: Paper, kind: Kind) -> dict[Any, list[int]]:
     if known is None:
         known = paper.index[kind] = {}
         for n, (_, segment) in enumerate(paper.segments):
+            if kind is not Kind.CURRENCY and not _DIGIT.search(segment.text):
+                continue
             for value in _values_in(paper, kind, segment.text):
                 known.setdefault(value, []).append(n)
     return known

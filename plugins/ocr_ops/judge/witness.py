@@ -29,12 +29,14 @@ from ocr_ops.model import (
     Stage,
 )
 
-VERSION = "5"
+VERSION = "6"
 """Part of the step's key: change it when the same pages give other claims or doubts."""
 
 DOUBTFUL_BELOW = 0.975
 """Confidence of an engine below which a critical value that is printed once gets a second look."""
 
+_LONG_RUN = re.compile(r"(\d)\1\1")
+"""Digits of which a quick reader may lose one."""
 _WORD = re.compile(r"\S+")
 _LOOKALIKES = str.maketrans("oil", "011")
 """Letters that a reader of pictures takes for digits; digits are never taken for each other."""
@@ -122,6 +124,12 @@ def doubtful_claims(
         if claim.block in doubtful and len(places_of(paper, spec.kind, claim.value)) == 1
     )
     return tuple(dict.fromkeys(claims))
+
+
+def suits_a_glance(claim: Claim) -> bool:
+    """Whether a quick reader of plain letters may be the witness: it merges long runs of one digit, and knows no ideographs."""
+    digits = "".join(character for character in claim.value if character.isdigit())
+    return claim.value.isascii() and not _LONG_RUN.search(digits)
 
 
 def attest(claim: Claim, read: str, paper: Paper) -> Testimony:

@@ -57,6 +57,7 @@ class LabelSet:
             texts_of_size, labels_of_size = self._by_size.setdefault(len(label.squeezed), ([], []))
             texts_of_size.append(label.squeezed)
             labels_of_size.append(label)
+        self._numbered = any(char.isdigit() for label in self._labels for char in label.squeezed)
         self._seen: dict[str, dict[str, LabelMatch]] = {}
 
     def match(self, text: str) -> dict[str, LabelMatch]:
@@ -66,7 +67,8 @@ class LabelSet:
         if known is None:
             if len(self._seen) >= _MOST_SEEN:
                 self._seen.clear()
-            known = self._seen[folded] = self._best(folded) if folded else {}
+            hopeless = not folded or (folded.replace(" ", "").isdigit() and not self._numbered)
+            known = self._seen[folded] = {} if hopeless else self._best(folded)
         return known
 
     def _best(self, folded: str) -> dict[str, LabelMatch]:

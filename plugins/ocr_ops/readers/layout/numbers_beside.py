@@ -19,6 +19,8 @@ from ocr_ops.readers.layout.page import Cell, Page, Row
 
 _LABELLED = (Kind.IDENTIFIER, Kind.TAX_ID, Kind.IBAN)
 _MIN_MATCH = 0.55
+_FEWEST_DIGITS = 7
+"""Digits of a tax id or an IBAN that no label names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,14 @@ def read_identifiers(pages: Sequence[Page], schema: Schema, labels: LabelSet) ->
     fields = [f for f in schema.fields if f.kind in _LABELLED and "*" not in f.path]
     readings: list[Reading] = []
     taken: set[str] = set()
+    named = _named_rows(pages, labels) if fields else []
     for field in fields:
-        offers = [o for page in pages for row in page.rows for o in _row_offers(page, row, field, labels)]
+        offers = [
+            o
+            for page, row, paths in named
+            if field.path in paths
+            for o in _row_offers(page, row, field, labels)
+        ]
         if field.kind is Kind.IDENTIFIER and field.critical:
             words = tuple(
                 {squeeze(t) for texts in field.labels.values() for t in texts if 6 < len(squeeze(t)) < 13}
@@ -53,6 +61,16 @@ def read_identifiers(pages: Sequence[Page], schema: Schema, labels: LabelSet) ->
                 )
             )
     return tuple(readings)
+
+
+def _named_rows(pages: Sequence[Page], labels: LabelSet) -> list[tuple[Page, Row, set[str]]]:
+    """The lines that name fields, with the fields' paths."""
+    rows = (
+        (page, row, {path for cell in row.cells for path in labels.match(_head(cell.text) or cell.text)})
+        for page in pages
+        for row in page.rows
+    )
+    return [one for one in rows if one[2]]
 
 
 def _row_offers(page: Page, row: Row, field: FieldSpec, labels: LabelSet) -> list[_Offer]:
@@ -71,6 +89,8 @@ def _row_offers(page: Page, row: Row, field: FieldSpec, labels: LabelSet) -> lis
     return offers
 
 
+_MARK = re.compile(r"(?:nr|no|n°|number)\b", re.IGNORECASE)
+_GLUED_MARK = re.compile(r"(?<=\w)\)?\.?(?=Nr\.)")
 _MARKED = re.compile(
     r"(?P<head>[^\W\d][^:]{2,50}?)\s(?:nr|no|n°|number)\b\.?\s*[:#]?\s*(?P<value>(?=\S*\d)[\w][\w./\-]{1,40})",
     re.IGNORECASE,
@@ -79,7 +99,9 @@ _MARKED = re.compile(
 
 def _marked_offers(row: Row, field: FieldSpec, words: tuple[str, ...]) -> list[_Offer]:
     """ "Handelsrechnung (380) Nr. 4711": a compound of the label, then "Nr." standing alone."""
-    found = _MARKED.search(re.sub(r"(?<=\w)\)?\.?(?=Nr\.)", " ", row.text))
+    if not _MARK.search(row.text):
+        return []
+    found = _MARKED.search(_GLUED_MARK.sub(" ", row.text))
     if not found or not any(w in squeeze(found["head"]) for w in words):
         return []
     value = _number_at_start(found["value"])
@@ -181,8 +203,8 @@ def _unlabelled(pages: Sequence[Page], field: FieldSpec) -> list[_Offer]:
     for page in pages:
         for row in page.rows:
             for cell in row.cells:
-                value = finder(cell.text)
-                if value and digits(value.text) >= 7:
+                value = finder(cell.text) if digits(cell.text) >= _FEWEST_DIGITS else None
+                if value and digits(value.text) >= _FEWEST_DIGITS:
                     offers.append(_Offer(0.3, value, (cell.block,)))
     return offers
 
@@ -191,8 +213,11 @@ def read_words(pages: Sequence[Page], schema: Schema, labels: LabelSet) -> tuple
     """Readings for labelled text fields without a role: the words to the right, or the label itself beside an amount."""
     fields = [f for f in schema.fields if f.kind is Kind.TEXT and not f.role and "*" not in f.path]
     readings = []
+    named = _named_rows(pages, labels) if fields else []
     for field in fields:
-        offers = [o for page in pages for row in page.rows for o in _word_offers(row, field, labels)]
+        offers = [
+            o for _, row, paths in named if field.path in paths for o in _word_offers(row, field, labels)
+        ]
         best = max(offers, key=lambda r: r.score, default=None)
         if best:
             readings.append(best)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 from ocr_ops.model import Kind, Reading, Schema
 from ocr_ops.readers.layout.amounts import Money
@@ -17,6 +18,7 @@ from ocr_ops.readers.layout.sums import ENOUGH, Facts, Parts, Scored, best_parts
 
 _TOP = 7
 _LONGEST_AMOUNT = 14
+_LARGEST_ROUNDING = Decimal("0.5")
 
 
 def sum_parts(schema: Schema) -> Parts | None:
@@ -92,18 +94,20 @@ def _label_score(path: str, item: Money, labels: LabelSet, parts: Parts | None) 
 
 
 def _text_score(path: str, text: str, value: Decimal, labels: LabelSet, parts: Parts | None) -> float:
-    matches = labels.match(text)
-    mine = matches[path].score if path in matches else 0.0
-    others = max((m.score for p, m in matches.items() if p != path), default=0.0)
-    score = 4.0 * mine - (1.5 if others > mine else 0.0)
+    score = mine = 0.0
+    if matches := labels.match(text):
+        mine = matches[path].score if path in matches else 0.0
+        others = max((m.score for p, m in matches.items() if p != path), default=0.0)
+        score = 4.0 * mine - (1.5 if others > mine else 0.0)
     if parts is None or path not in (parts.net, parts.tax, parts.gross):
         return score if mine >= 0.6 else -1.0
     said = concepts(text)
-    if "round" in said and abs(value) < Decimal("0.5"):
+    if "round" in said and abs(value) < _LARGEST_ROUNDING:
         return score - 5.0
     return score + _SENSE[("net", "tax", "gross")[(parts.net, parts.tax, parts.gross).index(path)]](said)
 
 
+@lru_cache(maxsize=1024)
 def _gross_sense(said: frozenset[str]) -> float:
     score = 0.0
     if "total" in said:
@@ -129,6 +133,7 @@ def _gross_sense(said: frozenset[str]) -> float:
     return score
 
 
+@lru_cache(maxsize=1024)
 def _net_sense(said: frozenset[str]) -> float:
     score = 1.5 * ("sub" in said) + 1.5 * ("excl" in said)
     score -= 3.0 * ("incl" in said and "excl" not in said) + 3.0 * bool(
@@ -137,6 +142,7 @@ def _net_sense(said: frozenset[str]) -> float:
     return score - (1.5 if "tax" in said and not said & {"excl", "sub"} else 0.0)
 
 
+@lru_cache(maxsize=1024)
 def _tax_sense(said: frozenset[str]) -> float:
     score = 1.5 * ("tax" in said)
     score -= 3.0 * bool(said & {"qty", "change", "discount", "point", "round", "cash", "summary"})
