@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache, lru_cache
 
 from ocr_ops import grounding, html_page, overlay, picture_hash, raster
 from ocr_ops.audit import Manifest
-from ocr_ops.codec import canonical_json, from_json, step_key, to_json, to_plain
+from ocr_ops.codec import from_json, step_key, to_json
 from ocr_ops.errors import OcrOpsError
 from ocr_ops.judge import decide
 from ocr_ops.model import Digest, Outcome, Problem, RawPage, ReadPage, Record, Stage, Status
@@ -131,7 +130,7 @@ def _artifacts(
 
 def _overlay(shop: Workshop, page: ReadPage, record: Record | None, look: Look) -> Digest:
     highlights = _fields_by_block(page, record)
-    blocks = [[block.id, to_plain(block.boxes)] for block in page.blocks]
+    blocks = [[block.id, [(box.x1, box.y1, box.x2, box.y2) for box in block.boxes]] for block in page.blocks]
     key = step_key(
         "overlay", page=page.image.digest, blocks=blocks, marks=highlights, version=overlay.VERSION
     )
@@ -153,7 +152,7 @@ def _extras(shop: Workshop, outcome: Outcome, look: Look) -> Extras:
     raws = {digest: from_json(RawPage, shop.store.get(digest)) for _, digest in attempts}
     read = tuple(_reading(digest, raws[digest], page) for page, digest in attempts if raws[digest].seconds)
     first = next((page.image for page in outcome.pages if page.image.number == 1), None)
-    looks = _looks(shop, first.digest, look) if first else None
+    looks = picture_hash.difference_hash(look(first.digest)) if first else None
     return Extras(
         raw_pages={page.attempts[-1]: raws[page.attempts[-1]] for page in outcome.pages if page.attempts},
         sizes={digest: shop.store.size_of(digest) for digest in set(outcome.artifacts.values())},
@@ -192,11 +191,3 @@ def _corrections(shop: Workshop, outcome: Outcome) -> Iterator[ModelCall]:
                 asked.completion_tokens,
                 asked.seconds,
             )
-
-
-def _looks(shop: Workshop, picture: Digest, look: Look) -> int | None:
-    """The difference hash of a picture, worked out once."""
-    key = step_key("looks", picture=picture, version=picture_hash.VERSION)
-    stored = shop.once(key, lambda: canonical_json(picture_hash.difference_hash(look(picture))))
-    found: int | None = json.loads(shop.store.get(stored))
-    return found
