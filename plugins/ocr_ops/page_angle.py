@@ -87,10 +87,16 @@ def _ink(grey: Grey) -> Ink:
     darker = cv2.subtract(cv2.blur(grey, (31, 31)), grey)
     _, ink = cv2.threshold(darker, INK_CONTRAST, 1, cv2.THRESH_BINARY)
     long = max(40, min(ink.shape) // 8)
-    across = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((1, long), np.uint8))
-    down = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((long, 1), np.uint8))
-    rules = cv2.dilate(across | down, np.ones((3, 3), np.uint8))
-    return np.asarray(ink & ~rules, np.uint8)
+    ruled: Any = None
+    for shape in ((1, long), (long, 1)):
+        line = np.ones(shape, np.uint8)
+        core = cv2.erode(ink, line)
+        if cv2.hasNonZero(core):  # most pages have no rules
+            core = cv2.dilate(core, line)
+            ruled = core if ruled is None else ruled | core
+    if ruled is None:
+        return np.asarray(ink, np.uint8)
+    return np.asarray(ink & ~cv2.dilate(ruled, np.ones((3, 3), np.uint8)), np.uint8)
 
 
 def _letter_size(ink: Ink) -> float:
