@@ -36,6 +36,7 @@ from ocr_ops.evaluate.variants import Variant, as_variant
 from ocr_ops.local.machine import Machine
 from ocr_ops.model import Stage, Status
 from ocr_ops.mupdf import pymupdf
+from ocr_ops.ocr import Room
 from ocr_ops.pipeline import batches, steps
 from ocr_ops.pipeline.journey import Journey, Order
 from ocr_ops.pipeline.listing import list_documents
@@ -170,7 +171,7 @@ def stepped(files: Files, warm: Files) -> Spent:
 
 async def one_by_one(shop: Workshop, file: Path, spent: Spent) -> None:
     """One document, with the clock on every step."""
-    engine, room = shop.engine(), asyncio.Semaphore(1)
+    engine, room = shop.engine(), Room(1)
     ways: tuple[tuple[str, Stage, steps.Step], ...] = (
         ("open", Stage.OPEN, partial(open_document, shop, None)),
         ("read", Stage.READ, partial(steps.read_pages, shop, engine, room)),

@@ -94,6 +94,15 @@ def test_process_writes_one_object_a_document_and_bad_ones_are_no_failure(tmp_pa
     assert done.stdout == ""
 
 
+def test_several_processes_give_what_one_gives_in_the_same_order(tmp_path: Path, inbox: Path):
+    def told(jobs: int) -> list[dict[str, object]]:
+        done = ocr_ops(tmp_path / f"var{jobs}", "process", inbox, "--jobs", str(jobs), "--jsonl", "-")
+        return [json.loads(line) | {"timings": None} for line in done.stdout.splitlines()]
+
+    assert len(told(1)) > 4
+    assert told(2) == told(1)
+
+
 def test_process_to_standard_output_prints_json_and_nothing_else(tmp_path: Path):
     done = ocr_ops(tmp_path / "var", "process", INVOICE, INVOICE.parent / INVOICE.name, "--jsonl", "-")
 

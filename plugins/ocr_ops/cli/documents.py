@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
@@ -16,14 +15,14 @@ from typing import IO, Annotated, Any
 import typer
 
 from ocr_ops.cli.console import ERR, outcome_row, outcome_table, page_progress
+from ocr_ops.cli.side_by_side import Done, outcomes
 from ocr_ops.codec import to_plain
 from ocr_ops.errors import SettingsError
 from ocr_ops.local.machine import Machine
 from ocr_ops.model import Match, Outcome
 from ocr_ops.pipeline import batches
-from ocr_ops.pipeline.journey import AUTO, Journey, Order
+from ocr_ops.pipeline.journey import AUTO, Order
 from ocr_ops.pipeline.listing import list_documents, unknown
-from ocr_ops.pipeline.outcome import outcome_of
 from ocr_ops.pipeline.workshop import Workshop
 from ocr_ops.schemas import load_schema
 from ocr_ops.settings import LlmProvider, OcrEngine, Settings
@@ -49,8 +48,15 @@ Llm = Annotated[
     typer.Option("--llm", help="none, or openai: any OpenAI-compatible endpoint in OCR_OPS_LLM_URL."),
 ]
 
-CHUNK = 4
-"""Documents between two updates of the output; more where an engine reads more pages at once."""
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        help="Processes that work side by side. As many as cores for PDFs with a text layer; the embedded OCR uses all cores by itself.",
+    ),
+]
 
 
 def process(
@@ -58,6 +64,7 @@ def process(
     doc_type: DocType = AUTO,
     ocr: Ocr = None,
     llm: Llm = None,
+    jobs: Jobs = 1,
     jsonl: Annotated[
         Path | None,
         typer.Option("--jsonl", help="Write one JSON object a document here; - for standard output."),
@@ -71,11 +78,12 @@ def process(
     Examples:
       ocr-ops process samples
       ocr-ops process scan.jpg --doc-type receipt --jsonl -
+      ocr-ops process archive-of-pdfs --jobs 4 --jsonl out.jsonl
     """
     shop = make_workshop(ocr, llm)
     order = make_order(doc_type, ocr)
     with _output(jsonl) as file:
-        _walk(shop, order, paths, lambda outcome: _write(file, outcome), quiet=jsonl == Path("-"))
+        _walk(shop, order, paths, lambda outcome: _write(file, outcome), jobs, quiet=jsonl == Path("-"))
 
 
 def ingest(
@@ -83,6 +91,7 @@ def ingest(
     doc_type: DocType = AUTO,
     ocr: Ocr = None,
     llm: Llm = None,
+    jobs: Jobs = 1,
     reprocess: Annotated[
         bool, typer.Option("--reprocess", help="Process documents again that were loaded before.")
     ] = False,
@@ -102,7 +111,7 @@ def ingest(
         warehouse.start_run(
             run_id, trigger="ocr-ops ingest", started_at=batches.now(), params=to_plain(order)
         )
-        _walk(shop, order, paths, Loader(warehouse, run_id))
+        _walk(shop, order, paths, Loader(warehouse, run_id), jobs)
         warehouse.finish_run(run_id, finished_at=batches.now())
     ERR.print("try: [bold]psql \"$(ocr-ops db url --psql)\" -c 'select * from marts.documents'[/bold]")
 
@@ -136,6 +145,7 @@ def _walk(
     order: Order,
     paths: Sequence[Path],
     into: Loader | Callable[[Outcome], None],
+    jobs: int,
     *,
     quiet: bool = False,
 ) -> None:
@@ -146,27 +156,20 @@ def _walk(
         journeys = unknown(into.warehouse, journeys)
     rows = []
     with page_progress(len(journeys)) as (report, progress, task):
-        shop = replace(shop, report=report)
-        chunk = max(CHUNK, shop.pages_in_flight(order.engine))
-        for start in range(0, len(journeys), chunk):
-            for journey in asyncio.run(_through(shop, order, journeys[start : start + chunk])):
-                rows.append(outcome_row(_done(shop, journey, into)))
-                progress.advance(task)
+        for done in outcomes(replace(shop, report=report), order, journeys, jobs):
+            rows.append(outcome_row(_handed_on(done, into)))
+            progress.advance(task)
     if not quiet:
         ERR.print(outcome_table(rows) if rows else "nothing new")
 
 
-def _done(shop: Workshop, journey: Journey, into: Loader | Callable[[Outcome], None]) -> Outcome:
+def _handed_on(done: Done, into: Loader | Callable[[Outcome], None]) -> Outcome:
+    outcome, extras = done
     if isinstance(into, Loader):
-        return batches.load_document(shop, into.warehouse, journey, run_id=into.run_id)
-    outcome, _ = outcome_of(shop, journey)
+        loaded = into.warehouse.load(outcome, run_id=into.run_id, loaded_at=batches.now(), extras=extras)
+        return replace(outcome, status=loaded.status)
     into(outcome)
     return outcome
-
-
-async def _through(shop: Workshop, order: Order, journeys: Sequence[Journey]) -> list[Journey]:
-    read = await batches.read_documents(shop, order, journeys)
-    return await batches.extract_documents(shop, order, read)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 from ocr_ops.audit import MAIN
 from ocr_ops.codec import from_json, to_json
 from ocr_ops.errors import TerminalError
-from ocr_ops.model import Digest, Outcome, Stage
+from ocr_ops.model import Digest, Stage
 from ocr_ops.ocr import Room, worst_of
 from ocr_ops.pipeline import quality, steps
 from ocr_ops.pipeline.journey import Batch, Journey, Order
@@ -74,13 +74,6 @@ def load_batch(shop: Workshop, batch: str, *, run_id: str, propose: bool = False
 def compare_batch(shop: Workshop, batch: str) -> dict[str, int]:
     """Compare every document of a batch with what counts of it; changes nothing."""
     return quality.compare_batch(shop, _fetch(shop, batch))
-
-
-def load_document(shop: Workshop, warehouse: Warehouse, journey: Journey, *, run_id: str) -> Outcome:
-    """Load one document in one transaction; loading it again changes nothing."""
-    outcome, extras = outcome_of(shop, journey)
-    loaded = warehouse.load(outcome, run_id=run_id, loaded_at=now(), extras=extras)
-    return replace(outcome, status=loaded.status)
 
 
 def finish(shop: Workshop, run_id: str) -> RunSummary:
