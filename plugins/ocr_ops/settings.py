@@ -79,6 +79,8 @@ class Settings:
     """Key for the LLM endpoint."""
     llm_timeout_s: int = 120
     """Seconds to wait for one LLM reply."""
+    llm_max_tokens: int = 4096
+    """Most tokens of one LLM reply; a small model that runs away is cut sooner with fewer."""
     llm_pictures: bool = False
     """Show the LLM the pages' pictures too; for models that see."""
     llm_token_budget: int = 0

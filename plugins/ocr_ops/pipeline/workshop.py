@@ -115,8 +115,15 @@ class Workshop:
 
     def llm(self) -> LlmReader | None:
         """Make the LLM reader, or None where none is configured."""
-        peer = self._llm_peer()
-        return LlmReader(peer, purse=self.purse, sees_pictures=self.settings.llm_pictures) if peer else None
+        peer, settings = self._llm_peer(), self.settings
+        if peer is None:
+            return None
+        return LlmReader(
+            peer,
+            purse=self.purse,
+            sees_pictures=settings.llm_pictures,
+            max_tokens=settings.llm_max_tokens,
+        )
 
     def _llm_peer(self) -> Peer | None:
         settings = self.settings
