@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from operator import mul
 
 from ocr_ops.judge.evidence import CODES
 from ocr_ops.model import Kind
@@ -42,7 +43,9 @@ class Weights:
 
     def probability(self, signs: Signs) -> float:
         """The chance that a value with these signs is right."""
-        total = self.bias + sum(weight * sign for weight, sign in zip(self.weights, signs, strict=True))
+        if len(signs) != len(self.weights):
+            raise ValueError(f"a value has {len(self.weights)} signs")
+        total = self.bias + sum(map(mul, self.weights, signs))
         return min(max(1 / (1 + math.exp(-total)), 1 - LIMIT), LIMIT)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 from rapidfuzz import fuzz, process
 
@@ -22,6 +21,7 @@ _LONGEST_GLUED = 44
 """Longer texts are not searched for a damaged label at their start."""
 _MOST_SEEN = 20_000
 """Texts that one set remembers."""
+_MOST_SETS = 64
 _LONGEST = 60
 """Longer texts are cut: a label is never a sentence."""
 
@@ -59,10 +59,18 @@ class LabelSet:
             labels_of_size.append(label)
         self._numbered = any(char.isdigit() for label in self._labels for char in label.squeezed)
         self._seen: dict[str, dict[str, LabelMatch]] = {}
+        self._printed: dict[str, dict[str, LabelMatch]] = {}
 
     def match(self, text: str) -> dict[str, LabelMatch]:
         """The best match of every field whose label `text` is, begins with or contains, by path."""
-        folded = fold_ocr(text)[:_LONGEST]
+        known = self._printed.get(text)
+        if known is None:
+            if len(self._printed) >= _MOST_SEEN:
+                self._printed.clear()
+            known = self._printed[text] = self._match(fold_ocr(text)[:_LONGEST])
+        return known
+
+    def _match(self, folded: str) -> dict[str, LabelMatch]:
         known = self._seen.get(folded)
         if known is None:
             if len(self._seen) >= _MOST_SEEN:
@@ -111,16 +119,20 @@ class LabelSet:
                     yield LabelMatch(label.path, score, label.words, _end_of(folded, size))
 
 
+_SETS: dict[tuple[int, ...], tuple[tuple[FieldSpec, ...], LabelSet]] = {}
+"""Sets by the identities of their fields, which are held here so that no other field can take an identity over."""
+
+
 def labels_of(fields: Iterable[FieldSpec]) -> LabelSet:
     """The labels of some fields, made once for every document of a type."""
-    return _label_set(
-        tuple((field.path, text) for field in fields for words in field.labels.values() for text in words)
-    )
-
-
-@lru_cache(maxsize=64)
-def _label_set(labels: tuple[tuple[str, str], ...]) -> LabelSet:
-    return LabelSet(labels)
+    own = tuple(fields)
+    known = _SETS.get(names := tuple(map(id, own)))
+    if known is None:
+        if len(_SETS) >= _MOST_SETS:
+            _SETS.clear()
+        labels = ((field.path, text) for field in own for words in field.labels.values() for text in words)
+        known = _SETS[names] = (own, LabelSet(labels))
+    return known[1]
 
 
 def _share(part: int, whole: int) -> float:

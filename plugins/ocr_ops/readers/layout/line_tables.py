@@ -388,13 +388,14 @@ def _is_header(row: Row) -> bool:
 
 
 def _column_of(cell: Cell, header: Sequence[_Column]) -> _Column | None:
-    def distance(column: _Column) -> float:
+    x1, x2, height = cell.x1, cell.x2, cell.height
+    near: float = 4 * height
+    best: _Column | None = None
+    for column in header:
         other = column.cell
-        shared = min(cell.x2, other.x2) - max(cell.x1, other.x1)
-        edges = min(
-            abs(cell.x1 - other.x1), abs(cell.x2 - other.x2), abs(cell.x1 + cell.x2 - other.x1 - other.x2) / 2
-        )
-        return edges - (cell.height * 2 if shared > 0 else 0)
-
-    near, _, best = min((distance(column), place, column) for place, column in enumerate(header))
-    return best if near < 4 * cell.height else None
+        edges = min(abs(x1 - other.x1), abs(x2 - other.x2), abs(x1 + x2 - other.x1 - other.x2) / 2)
+        shared = min(x2, other.x2) - max(x1, other.x1)
+        distance = edges - (height * 2 if shared > 0 else 0)
+        if distance < near:
+            near, best = distance, column
+    return best
