@@ -69,6 +69,8 @@ class Plan:
     slots: int
     in_flight: int
     batch: int
+    bare: int
+    """Pages of the bare client."""
 
     @property
     def together(self) -> int:
@@ -248,9 +250,8 @@ def run_once(on: Airflow, folder: Path, pages: int, plan: Plan, urls: Sequence[s
 
 def measure(plan: Plan, var: Path) -> Report:
     """The bare client, then runs of growing size in one Airflow."""
-    count = plan.pages[-1]
     with servers([THROUGH_HTTP * plan.speed] * plan.servers) as (urls,):
-        bare = run_clients({"bare": urls}, count, plan.together)["bare"]
+        bare = run_clients({"bare": urls}, plan.bare, plan.together)["bare"]
         print(f"bare client: {bare['pages_s']:.2f} pages/s", flush=True)
     first = 0
     for pages in plan.pages:
@@ -304,7 +305,7 @@ def report(plan: Plan, bare_pages_s: float, outcomes: Sequence[Outcome]) -> Repo
         f"python benchmarks/orchestration.py --pages {last.pages} --servers {plan.servers} --slots {plan.slots} --speed {plan.speed:g} "
         f"--in-flight {plan.in_flight} --batch {plan.batch}",
         last.pages_s / bare_pages_s,
-        f"pages/s of the whole DAG run over those of a bare client ({bare_pages_s:.2f}), {plan.together} in flight to "
+        f"pages/s of the whole DAG run over those of a bare client ({bare_pages_s:.2f} over {plan.bare} pages), {plan.together} in flight to "
         f"each of {plan.servers} simulated servers",
         (
             "pages",
@@ -415,6 +416,7 @@ def main() -> None:
         help="requests of one read task to each server",
     )
     parser.add_argument("--batch", type=int, default=0, help="most documents in a batch; 0: as set up")
+    parser.add_argument("--bare", type=int, default=0, help="pages of the bare client; 0: as many")
     parser.add_argument("--embedded", type=Path, metavar="FOLDER", help="real pictures, the embedded engine")
     parser.add_argument("--files", type=int, default=48, help="how many of them")
     parser.add_argument(
@@ -430,7 +432,15 @@ def main() -> None:
             tell(embedded(options.embedded, options.files, Path(folder)), options)
             return
         pages = (20, 120) if options.quick else (100, options.pages)
-        plan = Plan(pages, options.servers, options.speed, options.slots, options.in_flight, options.batch)
+        plan = Plan(
+            pages,
+            options.servers,
+            options.speed,
+            options.slots,
+            options.in_flight,
+            options.batch,
+            options.bare or pages[-1],
+        )
         tell(measure(plan, Path(folder)), options)
 
 
