@@ -73,7 +73,7 @@ def worker():
 if os.environ.get("TEST_DISK_FULL"):
     worker()
 """
-"""Loaded by every process of this Airflow: a decoder that dies on one kind of file, a disk that is full for another."""
+"""Loaded by every process of this Airflow: a decoder that dies on one kind of file; where no small disk can be mounted, one that is full."""
 
 
 class Webhook:
