@@ -86,6 +86,7 @@ _MARKS: tuple[Mark, ...] = tuple(
         ("kč", r"Kč", "CZK", 0),
     )
 )
+_ANY_MARK = re.compile("|".join(re.escape(needle) for needles, _, _ in _MARKS for needle in needles))
 _HINTS: tuple[Mark, ...] = tuple(
     (tuple(needles.split("|")), re.compile(pattern, re.IGNORECASE), code)
     for needles, pattern, code in (
@@ -113,8 +114,11 @@ _HINTS: tuple[Mark, ...] = tuple(
 @lru_cache(maxsize=8192)
 def currency_of(text: str) -> str | None:
     """The currency that this one text names, by code or symbol."""
-    code = next(iter(_codes(text)), None)
-    return code or next((iso for _, pattern, iso in _possible(_MARKS, text) if pattern.search(text)), None)
+    if codes := _codes(text):
+        return codes[0]
+    if not _ANY_MARK.search(_folded(text)):
+        return None
+    return next((iso for _, pattern, iso in _MARKS if pattern.search(text)), None)
 
 
 def guess_currency(texts: Iterable[str]) -> str | None:
@@ -148,9 +152,13 @@ def _codes(text: str) -> list[str]:
     return [code for code in _CODE.findall(text) if code in _KNOWN]
 
 
+def _folded(text: str) -> str:
+    return text.lower() if text.isascii() else text.casefold().translate(_TURKISH)
+
+
 def _possible(marks: tuple[Mark, ...], text: str) -> list[Mark]:
     """The marks that a text may hold."""
-    folded = text.casefold().translate(_TURKISH)
+    folded = _folded(text)
     return [mark for mark in marks if any(needle in folded for needle in mark[0])]
 
 

@@ -138,7 +138,7 @@ def _indexed(paper: Paper, kind: Kind) -> dict[Any, list[int]]:
         known = paper.index[kind] = {}
         for n, (_, segment) in enumerate(paper.segments):
             if kind is not Kind.CURRENCY and not _DIGIT.search(segment.text):
-                continue
+                continue  # every other kind that is looked up here is written with digits
             for value in _values_in(paper, kind, segment.text):
                 known.setdefault(value, []).append(n)
     return known

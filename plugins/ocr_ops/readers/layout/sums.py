@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from ocr_ops.readers.layout.amounts import Money
 from ocr_ops.readers.layout.lexicon import concepts
@@ -19,6 +20,7 @@ from ocr_ops.readers.layout.lexicon import concepts
 ENOUGH = 1.0
 """The score from which an amount is proposed at all."""
 _CENT = Decimal("0.01")
+_ROUNDED = Decimal("0.02")
 _NEAR = Decimal("0.05")
 _IMPOSSIBLE = 20.0
 _CONFIRMED = 2.0
@@ -46,6 +48,14 @@ class Scored:
     money: Money
     score: float
     own: float = 0.0
+
+
+class _Pair(NamedTuple):
+    """A net and a tax, and what their own scores are worth together."""
+
+    net: Scored | None
+    tax: Scored | None
+    own: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +134,15 @@ def _whole_of(values: Sequence[Decimal]) -> Decimal | None:
 
 def best_parts(scored: dict[str, list[Scored]], parts: Parts, facts: Facts) -> dict[str, Scored]:
     """The best combination of net, tax and gross: their own scores, and a bonus when they add up."""
-    pairs = list(itertools.product([None, *scored[parts.net]], [None, *scored[parts.tax]]))
+    pairs = [
+        _Pair(net, tax, sum(item.score - ENOUGH for item in (net, tax) if item is not None))
+        for net, tax in itertools.product([None, *scored[parts.net]], [None, *scored[parts.tax]])
+    ]
     best: tuple[float, tuple[Scored | None, ...]] = (-math.inf, (None, None, None))
     for gross in (None, *scored[parts.gross]):
-        value, net, tax = max(((_beside(n, t, gross, facts), n, t) for n, t in pairs), key=lambda o: o[0])
+        value, (net, tax, _) = max(
+            ((_beside(pair, gross, facts), pair) for pair in pairs), key=lambda o: o[0]
+        )
         confirmed = net is not None and tax is not None and gross is not None and bool(tax.money.value)
         worth = (gross.score * 1.5 - 1.0 if gross is not None else 0.0) + _CONFIRMED * confirmed
         worth += 0.0 if gross is not None else min(value, 1.0)
@@ -152,9 +167,9 @@ def with_remainders(
     return {**scored, parts.net: offers}
 
 
-def _beside(net: Scored | None, tax: Scored | None, gross: Scored | None, facts: Facts) -> float:
+def _beside(pair: _Pair, gross: Scored | None, facts: Facts) -> float:
     """How well a net and a tax go with a gross; 0 for none of both."""
-    score = sum(item.score - ENOUGH for item in (net, tax) if item is not None)
+    net, tax, score = pair
     if tax is not None:
         score += _tax_fits(tax, net, gross, facts)
     if net is not None and gross is not None:
@@ -177,7 +192,7 @@ def _tax_fits(tax: Scored, net: Scored | None, gross: Scored | None, facts: Fact
 
 
 def _usual_rate(tax: Decimal, base: Decimal) -> bool:
-    return bool(tax) and any(abs(tax - rate * base) <= Decimal("0.02") for rate in _RATES)
+    return bool(tax) and any(abs(tax - rate * base) <= _ROUNDED for rate in _RATES)
 
 
 def _net_fits(net: Scored, tax: Scored | None, gross: Scored, facts: Facts) -> float:
