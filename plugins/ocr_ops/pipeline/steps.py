@@ -6,7 +6,6 @@ world (`TerminalError`, `TransientError`) raises.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -282,7 +281,7 @@ async def judge_fields(shop: Workshop, journey: Journey) -> Journey:
 def load_pages(shop: Workshop, journey: Journey) -> ReadPages:
     """The pages of a document that was read."""
     read = journey.result("read")
-    return from_json(ReadPages, shop.store.get(read)) if read else ()
+    return shop.pages(read) if read else ()
 
 
 def load_record(shop: Workshop, journey: Journey) -> Record | None:

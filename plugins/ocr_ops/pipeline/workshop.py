@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from ocr_ops.audit import AuditStore, open_store
+from ocr_ops.codec import from_json
 from ocr_ops.engines import Engine
 from ocr_ops.engines.tiles import Tiling, tiling_of
-from ocr_ops.model import Digest, Stage
+from ocr_ops.model import Digest, ReadPage, Stage
 from ocr_ops.ocr import preparation_for
 from ocr_ops.picture_prep import Preparation
 from ocr_ops.pools import OCR_POOL, pools_for
@@ -31,6 +33,9 @@ class Event:
     total: int
     detail: str = ""
 
+
+_REMEMBERED_BYTES = 50_000
+"""Pages that take more JSON are not kept in memory: some receipts do no harm, some books would."""
 
 Report = Callable[[Event], None]
 
@@ -148,6 +153,11 @@ class Workshop:
                 )
         return None
 
+    def pages(self, read: Digest) -> tuple[ReadPage, ...]:
+        """What a document's pages were read as; AuditBroken when the store no longer holds those bytes."""
+        data = self.store.get(read)
+        return _pages(data) if len(data) <= _REMEMBERED_BYTES else from_json(tuple[ReadPage, ...], data)
+
     def once(self, key: Digest, make: Callable[[], bytes]) -> Digest:
         """Return the stored result of a step, making it when it was never made under this key."""
         known = self.store.find(key)
@@ -158,6 +168,12 @@ class Workshop:
         digest = self.store.put(result)
         self.store.remember(key, digest)
         return digest
+
+
+@lru_cache(maxsize=32)
+def _pages(data: bytes) -> tuple[ReadPage, ...]:
+    """Each step of a document asks for its pages; known by their bytes, which the store proves every time."""
+    return from_json(tuple[ReadPage, ...], data)
 
 
 def budget_of(settings: Settings) -> Budget:
