@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from ocr_ops.engines.lines import decoded, read_lines
+from ocr_ops.engines.lines import decoded, glance, read_lines
 from ocr_ops.model import PixelBox
 
 TEXTS = ("1.234,56", "17.03.2024", "RE-2024-0817", "Total amount to be paid within fourteen days", "98,70")
@@ -37,6 +37,38 @@ def test_lines_read_together_are_read_as_each_would_be_alone():
 
     assert together == [read_lines(picture, [box])[0] for box in boxes]
     assert [text.replace(" ", "") for text in together if text] == [text.replace(" ", "") for text in TEXTS]
+
+
+@pytest.mark.ocr
+def test_a_glance_reads_values_as_a_whole_look_does():
+    data, boxes = page("L")
+    boxes.insert(2, PixelBox(900, 900, 950, 950))
+    picture = decoded(data)
+
+    assert [text.replace(" ", "") for text in glance(picture, boxes)] == [
+        text.replace(" ", "") for text in (*TEXTS[:2], "", *TEXTS[2:])
+    ]
+    assert glance(picture, []) == []
+
+
+@pytest.mark.ocr
+def test_a_glance_at_paper_shows_nothing():
+    picture = decoded(page("L")[0])
+
+    assert glance(picture, [PixelBox(600, 20, 700, 50)]) == [""]
+
+
+@pytest.mark.ocr
+def test_a_glance_tells_numbers_apart_that_differ_in_one_digit():
+    texts = [f"{digit}.{other}34,5{digit}" for digit in range(1, 10) for other in range(0, 10, 3)]
+    picture, boxes = np.full((50 * len(texts), 300), 255, np.uint8), []
+    for n, text in enumerate(texts):
+        row = Image.new("L", (300, 50), "white")
+        ImageDraw.Draw(row).text((30, 10), text, fill="black", font=ImageFont.load_default(28))
+        picture[50 * n : 50 * n + 50] = np.asarray(row)
+        boxes.append(PixelBox(28, 50 * n + 6, 160, 50 * n + 44))
+
+    assert [text.replace(" ", "") for text in glance(picture, boxes)] == texts
 
 
 @pytest.mark.ocr

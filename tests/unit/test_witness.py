@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 from builders import candidate, candidate_of, page_of
 from ocr_ops.judge.evidence import paper_of
-from ocr_ops.judge.witness import Witnessed, attest, claims_of
+from ocr_ops.judge.witness import Witnessed, attest, claims_of, suits_a_glance
 from ocr_ops.model import ProblemKind, Reading
 from ocr_ops.schemas import load_schema
 
@@ -81,6 +83,22 @@ def test_a_picture_that_shows_another_digit_does_not():
         testimony = attest(claim_of("grand_total", "119.00"), read, PAPER)
         assert not testimony.agrees, read
     assert not attest(claim_of("invoice_number", "RE-2025-0815"), "RE-2025-0875", PAPER).agrees
+
+
+def test_long_runs_of_a_digit_and_ideographs_are_nothing_for_a_glance():
+    claim = claim_of("grand_total", "119.00")
+
+    glanced = {
+        value: suits_a_glance(replace(claim, value=value))
+        for value in ("119.00", "2025-03-14", "RE-2025-0815")
+    }
+    read = {
+        value: suits_a_glance(replace(claim, value=value))
+        for value in ("4666.00", "11.10", "R 555", "京B1234")
+    }
+
+    assert all(glanced.values())
+    assert not any(read.values())
 
 
 def test_a_rate_is_no_witness_for_an_amount_and_a_value_must_show_as_often_as_the_text_has_it():

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ocr_ops.engines import orientation
+from ocr_ops.engines.line_reader import LineReader
 from ocr_ops.engines.rapid import MODEL, Line, Models, Picture, cut, openvino_version, rapidocr_version
 from ocr_ops.engines.reading_order import Quads, reading_order
 from ocr_ops.geometry import to_grid
@@ -59,6 +60,7 @@ class _Reading:
 
 _lock = threading.Lock()
 _models: dict[int, Models] = {}
+_readers: dict[bool, LineReader] = {}
 
 
 def _forget_after_fork() -> None:
@@ -66,6 +68,7 @@ def _forget_after_fork() -> None:
     global _lock
     _lock = threading.Lock()
     _models.clear()
+    _readers.clear()
 
 
 os.register_at_fork(after_in_child=_forget_after_fork)
@@ -125,10 +128,12 @@ def decoded(picture: bytes) -> Picture:
 
 
 @contextmanager
-def models_for(threads: int = 0) -> Iterator[Models]:
-    """The process's models, for one caller at a time."""
+def line_reader(*, quick: bool) -> Iterator[LineReader]:
+    """The process's reader of single lines, for one caller at a time."""
     with _lock:
-        yield _loaded(threads)
+        if quick not in _readers:
+            _readers[quick] = LineReader(quick=quick)
+        yield _readers[quick]
 
 
 def _loaded(threads: int) -> Models:

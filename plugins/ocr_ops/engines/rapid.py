@@ -128,35 +128,23 @@ class Models:
         quads, _ = self._detector.postprocess_op(seen, (height, width))
         return np.asarray(quads, np.float32).reshape(-1, 4, 2)
 
-    def read(self, crop: Picture, widths: Sequence[int] = ()) -> Line:
-        """Read one line. Every new input width costs the recogniser a fresh start: few `widths` to choose from save it."""
-        return self._read_together([_line_input(crop, widths)])[0]
-
-    def read_many(self, crops: Sequence[Picture], widths: Sequence[int]) -> list[Line]:
-        """Read lines, each as it would be read alone; those of one input width together, which takes less time."""
-        inputs = [_line_input(crop, widths) for crop in crops]
-        lines: dict[int, Line] = {}
-        for width in {one.shape[2] for one in inputs}:
-            places = [n for n, one in enumerate(inputs) if one.shape[2] == width]
-            for start in range(0, len(places), LINES_AT_ONCE):
-                part = places[start : start + LINES_AT_ONCE]
-                read = self._read_together([inputs[n] for n in part])
-                lines.update(zip(part, read, strict=True))
-        return [lines[n] for n in range(len(crops))]
-
-    def _read_together(self, inputs: Sequence[npt.NDArray[np.float32]]) -> list[Line]:
-        scores = self._recogniser.session(np.stack(inputs))
-        return [spell(one, self._letters) for one in scores]
+    def read(self, crop: Picture) -> Line:
+        """Read one line at its own width."""
+        (scores,) = self._recogniser.session(line_input(crop, ())[None])
+        return spell(scores, self._letters)
 
 
-def _line_input(crop: Picture, widths: Sequence[int]) -> npt.NDArray[np.float32]:
-    """A line as the recogniser takes it: channels first, at its height, padded on the right."""
+def line_input(crop: Picture, widths: Sequence[int], rows: int = LINE_HEIGHT_PX) -> npt.NDArray[np.float32]:
+    """A line as the recogniser takes it: channels first, at its height, padded on the right.
+
+    Every new input width costs it a fresh start: few `widths` to choose from save that.
+    """
     height, width = crop.shape[:2]
-    wide = min(MAX_LINE_PX, max(1, math.ceil(LINE_HEIGHT_PX * width / height)))
+    wide = min(MAX_LINE_PX, max(1, math.ceil(rows * width / height)))
     exact = max(MIN_LINE_PX, STEP_PX * math.ceil(wide / STEP_PX))
     padded = next((width for width in widths if width >= exact), exact)
-    line = np.zeros((3, LINE_HEIGHT_PX, padded), np.float32)
-    pixels = cv2.resize(crop, (wide, LINE_HEIGHT_PX)).astype(np.float32)
+    line = np.zeros((3, rows, padded), np.float32)
+    pixels = cv2.resize(crop, (wide, rows)).astype(np.float32)
     line[:, :, :wide] = pixels.transpose(2, 0, 1) / 127.5 - 1.0
     return line
 

@@ -1,7 +1,7 @@
 """One document between reading and judging: critical values that rest on a PDF's own text are read again in its picture.
 
 Only the places of those values are read, by the embedded recogniser whatever engine is configured: small crops, all of a
-page in one go. One drawn from an e-invoice can be no witness. On a page that an engine read, critical values that are printed once and were
+page in one go, quickly first and with the whole recogniser where that does not show the value. One drawn from an e-invoice can be no witness. On a page that an engine read, critical values that are printed once and were
 read without confidence get a second look, as they are and at twice their size: both must show the value. So get the numbers of a rule
 that fails, whatever engine read them.
 """
@@ -9,7 +9,7 @@ that fails, whatever engine read them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 
@@ -20,12 +20,21 @@ from ocr_ops.geometry import to_pixels
 from ocr_ops.judge import second_look, witness
 from ocr_ops.judge.evidence import Paper, paper_of
 from ocr_ops.judge.witness import Claim, Testimony, Witnessed
-from ocr_ops.model import Candidate, Digest, GridBox, PageImage, RawPage, ReadPage
+from ocr_ops.model import Candidate, Digest, GridBox, PixelBox, RawPage, ReadPage
 from ocr_ops.pipeline.einvoices import is_bare_xml
 from ocr_ops.pipeline.journey import Extracted, Journey
 from ocr_ops.pipeline.workshop import Workshop
 from ocr_ops.schemas import load_schema
 from ocr_ops.text_layer import ENGINE as TEXT_LAYER
+
+Look = Callable[[Picture, Sequence[PixelBox]], list[str]]
+
+_LOOKS: tuple[tuple[Look, Callable[[Claim], bool], Callable[[Claim], GridBox]], ...] = (
+    (lines.glance, witness.suits_a_glance, attrgetter("near")),
+    (lines.read_lines, lambda claim: True, attrgetter("near")),
+    (lines.read_lines, lambda claim: True, attrgetter("box")),
+)
+"""Ways to read places of values, the cheapest first; which claims each is for; where it looks."""
 
 
 async def witness_fields(shop: Workshop, journey: Journey) -> Journey:
@@ -75,21 +84,19 @@ def _is_from_text(shop: Workshop, page: ReadPage) -> bool:
 def _testimonies(
     shop: Workshop, pages: Sequence[ReadPage], claims: Sequence[Claim], paper: Paper
 ) -> Iterator[Testimony]:
-    """Look at the value's own place first, and at the whole line where that does not show it."""
+    """Glance at the value's own place, then read it, then the whole line: each only for what no look before it showed."""
     for number, of_page in groupby(sorted(claims, key=attrgetter("page")), key=attrgetter("page")):
-        asked = list(of_page)
         image = next(page.image for page in pages if page.image.number == number)
         picture = lines.decoded(shop.store.get(image.digest))
-
-        def looked(at: Sequence[GridBox], image: PageImage = image, picture: Picture = picture) -> list[str]:
-            return lines.read_lines(picture, [to_pixels(box, image.size) for box in at])
-
-        near = looked([claim.near for claim in asked])
-        first = [witness.attest(claim, read, paper) for claim, read in zip(asked, near, strict=True)]
-        yield from (one for one in first if one.agrees)
-        unsure = [one.claim for one in first if not one.agrees]
-        whole = looked([claim.box for claim in unsure])
-        yield from (witness.attest(claim, read, paper) for claim, read in zip(unsure, whole, strict=True))
+        left, told = list(of_page), dict[Claim, Testimony]()
+        for look, suits, place in _LOOKS:
+            asked = [claim for claim in left if suits(claim)]
+            read = look(picture, [to_pixels(place(claim), image.size) for claim in asked])
+            told |= {
+                claim: witness.attest(claim, text, paper) for claim, text in zip(asked, read, strict=True)
+            }
+            left = [claim for claim in left if claim not in told or not told[claim].agrees]
+        yield from told.values()
 
 
 def _second_looks(
