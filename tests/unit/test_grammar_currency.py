@@ -19,6 +19,11 @@ from ocr_ops.grammar.currency import currency_of, guess_currency
         ("CHF 12.50", "CHF"),
         ("100.00元", "CNY"),
         ("Währung: USD", "USD"),
+        ("12,50 EUROS", "EUR"),
+        ("RİNGGIT 12.50", "MYR"),
+        ("12.50 rınggit", "MYR"),
+        ("XUSD 12.50", None),
+        ("USDX 12.50", None),
         ("FARM 12.50", None),
         ("12.50", None),
     ],
@@ -31,6 +36,8 @@ def test_country_words_speak_only_where_no_symbol_does() -> None:
     assert guess_currency(["Kedai Contoh Sdn Bhd", "Jalan Contoh 1", "12.50"]) == "MYR"
     assert guess_currency(["Muster GmbH", "MwSt 19%", "12,50"]) == "EUR"
     assert guess_currency(["Example Inc.", "$12.50"]) == "USD"
+    assert guess_currency(["MALAYSİA", "12.50"]) == "MYR"
+    assert guess_currency(["Mini Princess", "12.50"]) is None
     assert guess_currency(["Muster GmbH", "USD 12.50", "USD 14.00"]) == "USD"
     assert guess_currency(["12.50"]) is None
     assert guess_currency([]) is None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 
 from ocr_ops.grammar.numbers import Amount, DecimalMark, find_amounts, parse_number
 from ocr_ops.grammar.words import fold, letters
@@ -21,6 +22,7 @@ CENTS = Decimal("0.02")
 """How far quantity times price may be from the line total: both were rounded."""
 
 _LONGEST = 300
+_MOST_CELLS_CARRIED = 3
 
 _CARRIED = re.compile(
     r"\W*(?:(?:amount|balance|total|sub ?total|page total)?\s*(?:carried|brought) (?:forward|over|down)|[cb] [fd]|a reporter|report(?: de la page \d+)?"
@@ -48,7 +50,7 @@ class Item:
     sure: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Columns:
     """The array the columns belong to, and the column names by their part in it; "" where there is none."""
 
@@ -60,22 +62,22 @@ class Columns:
         """The first column of these kinds in schema order."""
         return next((name for name, kind in self.kinds.items() if kind in kinds), "")
 
-    @property
+    @cached_property
     def text(self) -> str:
         """What was sold."""
         return self.first(Kind.TEXT)
 
-    @property
+    @cached_property
     def quantity(self) -> str:
         """How many."""
         return self.first(Kind.QUANTITY)
 
-    @property
+    @cached_property
     def total(self) -> str:
         """The last column of money: the line's total."""
         return next((name for name in reversed(list(self.kinds)) if self.kinds[name] is Kind.MONEY), "")
 
-    @property
+    @cached_property
     def price(self) -> str:
         """The first column of money when there are two: the price of one."""
         name = self.first(Kind.MONEY)
@@ -132,8 +134,10 @@ def ends(row: Row, begun: bool, mark: DecimalMark) -> bool:
 
 def carries(row: Row) -> bool:
     """Whether a line only takes the sum so far from one page to the next: an amount, and words that say so."""
+    if len(row.cells) > _MOST_CELLS_CARRIED:
+        return False
     words = [fold(c.text) for c in row.cells if letters(c.text) >= 2 and not is_amount(c.text)]
-    return len(row.cells) <= 3 and bool(words) and _CARRIED.fullmatch(" ".join(words)) is not None
+    return bool(words) and _CARRIED.fullmatch(" ".join(words)) is not None
 
 
 def is_amount(text: str) -> bool:

@@ -314,6 +314,8 @@ class _Body:
         found: list[_Number] = []
         for cell in row.cells:
             amounts = find_amounts(cell.text, self.mark)
+            if not amounts:
+                continue
             whole = _column_of(cell, self.header.columns)
             if whole is not None and whole.kind is Kind.TEXT:
                 continue
