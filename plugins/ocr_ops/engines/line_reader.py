@@ -30,6 +30,9 @@ from ocr_ops.errors import TerminalError
 QUICK_REVISION = "1"
 """Part of what decides a quick reading: raise it when the same crops may read otherwise."""
 
+ONE_THREAD = {"INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
+"""Where OpenVINO pins its one thread, every process on a machine computes on the same core."""
+
 ROWS = 32
 """Rows of the line that are looked at, of the recogniser's 48."""
 SHRINK = 16
@@ -54,7 +57,7 @@ class LineReader:
         from openvino import Core
 
         core = Core()
-        core.set_property("CPU", {"INFERENCE_NUM_THREADS": "1"})
+        core.set_property("CPU", ONE_THREAD)
         model = core.read_model(model_path(RECOGNISER_FILE))
         letters = ["", *model.get_rt_info()["framework"]["character"].value.splitlines(), " "]
         self._letters = _cut_down(model, letters) if quick else letters
