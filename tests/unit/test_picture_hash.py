@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from ocr_ops.page_pixels import LONGEST_SIDE, page_pixels
 from ocr_ops.picture_hash import difference_hash
 
 
@@ -63,3 +64,24 @@ def test_what_is_no_picture_has_no_looks(picture):
 
 def test_a_blank_page_has_looks():
     assert difference_hash(encoded(Image.new("L", (850, 1200), 255))) == 0
+
+
+def test_a_picture_that_is_decoded_already_has_the_same_looks():
+    picture = encoded(sheet(4))
+
+    assert difference_hash(page_pixels(picture)) == difference_hash(picture) != 0
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+@pytest.mark.parametrize("size", [(4000, 900), (900, 3300), (1700, 20)])
+def test_pixels_of_a_large_picture_are_shrunk_to_one_longest_side(form, size):
+    height, width = page_pixels(encoded(Image.new("RGB", size, "white"), form)).values.shape[:2]
+
+    assert max(width, height) == LONGEST_SIDE
+    assert (width > height) is (size[0] > size[1])
+    assert min(width, height) == pytest.approx(min(size) * LONGEST_SIDE / max(size), abs=1)
+
+
+def test_bytes_that_are_no_picture_have_no_pixels():
+    with pytest.raises(ValueError, match="no picture"):
+        page_pixels(b"\x89PNG\r\n\x1a\n")
