@@ -14,7 +14,7 @@ import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -124,6 +124,7 @@ def _start_missing(
         begun[name] = time.time()
         running[name] = _start(home, name, environment)
         _record(home, running)
+    _ready_for_tasks(home)
     _wait_healthy(home, running, {name: begun[name] for name in begun if name != "api-server"}, progress)
 
 
@@ -135,6 +136,13 @@ def _start(home: AirflowHome, name: str, environment: Mapping[str, str]) -> Proc
         )
     except OSError as problem:
         raise TerminalError(str(problem)) from None
+
+
+def _ready_for_tasks(home: AirflowHome) -> None:
+    """Have the API server make what tasks report to, while the others start: it does so when it is first asked, for some seconds
+    that the first task would wait."""
+    with suppress(OSError), _direct.open(f"{home.url}/execution/health", timeout=HEALTHY_S):
+        return
 
 
 def _wait_healthy(
