@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from ocr_ops.engines import line_reader
+from ocr_ops.engines.line_reader import LineReader
 from ocr_ops.engines.lines import decoded, glance, read_lines
+from ocr_ops.engines.rapid import DETECTOR_FILE
+from ocr_ops.errors import TerminalError
 from ocr_ops.model import PixelBox
 
 TEXTS = ("1.234,56", "17.03.2024", "RE-2024-0817", "Total amount to be paid within fourteen days", "98,70")
@@ -79,6 +83,15 @@ def test_a_grey_picture_is_read_like_the_same_in_three_channels():
     assert grey.shape == (320, 800)
     assert decoded(page("RGB")[0]).shape == (320, 800, 3)
     assert read_lines(np.repeat(grey[..., None], 3, axis=2), boxes) == read_lines(grey, boxes)
+
+
+@pytest.mark.ocr
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_model_that_is_no_recogniser_is_terminal(quick: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(line_reader, "RECOGNISER_FILE", DETECTOR_FILE)
+
+    with pytest.raises(TerminalError, match="does not say its letters"):
+        LineReader(quick=quick)
 
 
 def test_bytes_that_are_no_picture_are_refused():

@@ -59,7 +59,7 @@ class LineReader:
         core = Core()
         core.set_property("CPU", ONE_THREAD)
         model = core.read_model(model_path(RECOGNISER_FILE))
-        letters = ["", *model.get_rt_info()["framework"]["character"].value.splitlines(), " "]
+        letters = _letters_of(model)
         self._letters = _cut_down(model, letters) if quick else letters
         self._quick = quick
         self._request: Any = core.compile_model(model, "CPU").create_infer_request()
@@ -85,6 +85,14 @@ class LineReader:
     def _read_together(self, inputs: Sequence[npt.NDArray[np.float32]]) -> list[str]:
         self._request.infer([np.stack(inputs)])
         return [spell(one, self._letters).text for one in self._request.get_output_tensor().data]
+
+
+def _letters_of(model: Any) -> list[str]:
+    """What the model's scores stand for: nothing, its letters, the blank."""
+    told = model.get_rt_info()
+    if "framework" not in told or "character" not in told["framework"]:
+        raise TerminalError(f"the OCR model {RECOGNISER_FILE} does not say its letters")
+    return ["", *told["framework"]["character"].value.splitlines(), " "]
 
 
 def _cut_down(model: Any, letters: Sequence[str]) -> list[str]:
