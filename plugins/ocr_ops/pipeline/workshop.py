@@ -75,12 +75,8 @@ class Workshop:
     def engine(self, name: OcrEngine | None = None) -> Engine:
         """Make an engine; the caller closes it, inside the event loop that used it."""
         if (name or self.settings.ocr_engine) is OcrEngine.VLLM:
-            import cv2
-
             from ocr_ops.engines.vllm import VllmEngine
 
-            # pages keep the cores busy side by side: threads of OpenCV's own would wait for each other
-            cv2.setNumThreads(1)
             return VllmEngine(
                 self.settings.ocr_urls,
                 self.settings.ocr_model,
