@@ -47,8 +47,8 @@ from ocr_ops.pipeline.workshop import Workshop
 
 AIM = 20.0
 """Documents a second on two cores."""
-DRAWN, QUICK_DRAWN = 240, 12
-WARM, CHUNK, STEPPED = 4, 4, 40
+DRAWN, QUICK_DRAWN = 600, 12
+WARM, CHUNK, STEPPED = 12, 4, 40
 """Documents before the clock runs; documents that `ocr-ops process` takes at a time; documents timed step by step."""
 DPI, QUALITY = 200, 92
 

@@ -57,7 +57,7 @@ class Settings:
     """Model name the OCR servers serve."""
     ocr_api_key: str = field(default="", repr=False)
     """Key for the OCR servers."""
-    ocr_in_flight: int = 96
+    ocr_in_flight: int = 128
     """Requests in flight to each OCR server from one task."""
     ocr_denoise: bool = False
     """Take specks out of pages before they are read."""

@@ -86,12 +86,12 @@ def test_a_single_reader_leaves_little_for_the_end_too():
     assert sizes(journeys(300), readers=1) == [150, 75, 40, 35]
 
 
-def test_a_batch_has_most_of_the_pages_that_its_task_has_in_flight_and_at_most_twice_as_many():
-    few = [len(batch) for batch in shared_out(journeys(2000), most=0, readers=4, in_flight=96)]
-    many = [len(batch) for batch in shared_out(journeys(20_000), most=0, readers=4, in_flight=8 * 96)]
+def test_a_batch_has_half_of_the_pages_that_its_task_has_in_flight_and_at_most_twice_as_many():
+    few = [len(batch) for batch in shared_out(journeys(2000), most=0, readers=4, in_flight=128)]
+    many = [len(batch) for batch in shared_out(journeys(20_000), most=0, readers=4, in_flight=8 * 128)]
 
-    assert min(few[:-1]) == 64 < max(few) == PAGES
-    assert min(many[:-1]) == 8 * 64 < max(many) <= 2 * 8 * 96
+    assert min(few[:-1]) == 64 < max(few) == 250
+    assert min(many[:-1]) == 8 * 64 < max(many) <= 2 * 8 * 128
 
 
 def test_a_hundred_thousand_documents_are_shared_out_in_as_many_batches_as_airflow_may_map_over():

@@ -60,11 +60,11 @@ def lengths(
     batches, PAGES at most or twice what its task has in flight. The first batch of each reader is larger than the one before, so
     that readers do not all wait for their last pages, and start anew, at the same moment. Towards the end batches shrink to a
     reader's share of what is left (half, for a single one), so that all readers end together and little is left to extract and load after the last page
-    (guided self-scheduling, Polychronopoulos and Kuck 1987), but not below FEWEST_PAGES, or two thirds of what a task has in
-    flight, as places that it cannot fill stay empty. Where there would be more than MOST_BATCHES, all of them grow.
+    (guided self-scheduling, Polychronopoulos and Kuck 1987), but not below FEWEST_PAGES, or half of what a task has in flight,
+    as places that it cannot fill stay empty. Where there would be more than MOST_BATCHES, all of them grow.
     """
     total = sum(pages)
-    fewest = max(FEWEST_PAGES, 2 * in_flight // 3)
+    fewest = max(FEWEST_PAGES, in_flight // 2)
     full = min(max(-(-total // (ROUNDS * readers)), fewest), max(PAGES, 2 * in_flight))
     growth = 1
     while True:
