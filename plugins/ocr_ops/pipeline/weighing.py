@@ -22,6 +22,8 @@ BYTES = 200_000_000
 """Bytes after which a batch is full."""
 ROUNDS = 2
 """Full batches for each reader, where there are pages enough: while one is extracted and loaded the next is read."""
+UNLIKE = 4
+"""The full batches of a long run differ by a part of so many: readers with equal ones fall into step, and all end at once again."""
 _BYTES_A_PAGE = 50_000
 """Of PDFs whose pages cannot be seen without decoding, on average of the sample documents."""
 _MOST_PAGES = 5_000
@@ -58,17 +60,20 @@ def lengths(
 
     A batch ends with `most` documents (0: any number), BYTES bytes, or as many pages as give each of the `readers` ROUNDS
     batches, PAGES at most or twice what its task has in flight. The first batch of each reader is larger than the one before, so
-    that readers do not all wait for their last pages, and start anew, at the same moment. Towards the end batches shrink to a
+    that readers do not all wait for their last pages, and start anew, at the same moment; full ones differ a little, so that it stays
+    so. Towards the end batches shrink to a
     reader's share of what is left (half, for a single one), so that all readers end together and little is left to extract and load after the last page
     (guided self-scheduling, Polychronopoulos and Kuck 1987), but not below FEWEST_PAGES, or half of what a task has in flight,
     as places that it cannot fill stay empty. Where there would be more than MOST_BATCHES, all of them grow.
     """
     total = sum(pages)
     fewest = max(FEWEST_PAGES, in_flight // 2)
-    full = min(max(-(-total // (ROUNDS * readers)), fewest), max(PAGES, 2 * in_flight))
+    most_pages = max(PAGES, 2 * in_flight)
+    full = min(max(-(-total // (ROUNDS * readers)), fewest), most_pages)
+    unlike = UNLIKE if full == most_pages else 0
     growth = 1
     while True:
-        limits = _Limits(most * growth, fewest, full * growth, BYTES * growth, readers)
+        limits = _Limits(most * growth, fewest, full * growth, BYTES * growth, readers, unlike)
         found = list(_filled(zip(pages, sizes, strict=True), limits, total))
         if len(found) <= MOST_BATCHES:
             return found
@@ -85,10 +90,14 @@ class _Limits:
     pages: int
     size: int
     readers: int
+    unlike: int
+    """By one part of how many full batches differ; 0: they are equal."""
 
     def pages_of(self, number: int, left: int) -> int:
         """Most pages of the batch of this number, counted from 0, when so many pages are left."""
         begin = self.pages * min(number + 1, self.readers) // self.readers
+        if self.unlike and number >= self.readers:
+            begin -= self.pages * (number % self.readers) // (self.unlike * self.readers)
         return min(self.pages, max(self.fewest, min(begin, -(-left // max(2, self.readers)))))
 
 
