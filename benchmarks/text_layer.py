@@ -1,6 +1,6 @@
-"""PDFs with a text layer to records: documents a second of the whole way in two processes, against an aim of 20.
+"""PDFs with a text layer to records: documents a second of the whole way in some processes, against an aim of 20.
 
-    python benchmarks/text_layer.py [--data DATASET.jsonl...] [--workers 2] [--quick] [--json] [--record]
+    python benchmarks/text_layer.py [--data DATASET.jsonl...] [--workers 4] [--quick] [--json] [--record]
 
 The whole way is what `ocr-ops process` does: file, opening (picture, text layer, what is hidden, attachments), page, layout
 reader, the picture's witness, judge, record, everything kept in a new audit store on disk. Overlays, manifest and extras, which
@@ -273,7 +273,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add_options(parser)
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="labelled documents (DATASET.jsonl)")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--workers", type=int, default=4, help="processes; two a core, as they wait for the disk in turn"
+    )
     options = parser.parse_args()
     tell(measure(options), options)
 
