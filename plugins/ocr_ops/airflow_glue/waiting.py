@@ -13,8 +13,12 @@ from typing import NoReturn
 from ocr_ops.airflow_glue.connections import log, workshop
 from ocr_ops.errors import ModelBusy, ModelUnreachable, WarehouseUnavailable
 
-FIRST_WAIT_S, LONGEST_WAIT_S, MOST_WAITS = 5, 60, 1440
-"""Seconds between two looks at what is away, doubling; after so many looks (a day) the task fails."""
+FIRST_WAIT_S, LONGEST_WAIT_S, MOST_WAITS = 10, 60, 1440
+"""Seconds between two looks at what is away, doubling; after so many looks (a day) the task fails.
+
+The first wait is longer than Airflow may take to notice that the process of a task has ended (`[workers] min_heartbeat_interval`, 5 s, where
+it misses the moment): a task that is queued again before that is taken for one that died in the queue, which costs it a try.
+"""
 
 
 @contextmanager
