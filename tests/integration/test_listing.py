@@ -63,7 +63,9 @@ def test_what_was_loaded_stays_closed_the_next_time_and_is_counted(shop: Bench, 
     assert plan(shop, inbox, Order(), run_id="run 2", dag_id="d") == []
 
 
-def test_a_batch_for_ocr_servers_fills_what_its_task_has_in_flight(shop: Bench, tmp_path: Path):
+def test_a_batch_for_ocr_servers_holds_at_least_half_of_what_its_task_has_in_flight(
+    shop: Bench, tmp_path: Path
+):
     folder = tmp_path / "many"
     folder.mkdir()
     one = picture(folder, "0.png").read_bytes()
@@ -74,9 +76,10 @@ def test_a_batch_for_ocr_servers_fills_what_its_task_has_in_flight(shop: Bench, 
     served = Order(engine=OcrEngine.VLLM)
     batches = plan(shop, folder, served, run_id="run 1", dag_id="d")
 
-    assert shop.settings.ocr_in_flight == 96
-    assert [len(from_json(Batch, shop.store.get(Digest(one))).documents) for one in batches] == [96, 96, 8]
-    assert forecast(shop, folder, served).batches == 3
+    assert shop.settings.ocr_in_flight == 128
+    sizes = [len(from_json(Batch, shop.store.get(Digest(one))).documents) for one in batches]
+    assert sizes == [64, 64, 64, 8]
+    assert forecast(shop, folder, served).batches == 4
 
 
 def test_a_known_document_that_a_closed_file_holds_is_noted_as_seen(
