@@ -62,7 +62,7 @@ def looks_of(shop: Workshop, journey: Journey) -> tuple[Testimony, ...]:
 
 
 def _ask(shop: Workshop, read: Digest, extracted_digest: Digest) -> Witnessed:
-    pages = from_json(tuple[ReadPage, ...], shop.store.get(read))
+    pages = shop.pages(read)
     text_pages = {page.image.number for page in pages if _is_from_text(shop, page)}
     extracted = from_json(Extracted, shop.store.get(extracted_digest))
     schema = load_schema(extracted.doc_type, extracted.schema_version, shop.schema_folder)
