@@ -47,7 +47,7 @@ fix: $(STAMP)  ## Format and repair what ruff can
 	@$(BIN)/ruff check --fix-only -q . && $(BIN)/ruff format -q .
 
 lock: $(STAMP)  ## Resolve pyproject.toml again into requirements.lock (hashes, no addresses)
-	@$(BIN)/uv pip compile -q pyproject.toml --extra dev --python-version 3.11 --generate-hashes \
+	@$(BIN)/uv pip compile -q pyproject.toml --extra dev --extra celery --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header -o requirements.lock
 
 bench: $(STAMP)  ## Quick run of every benchmark that this machine has the tools for

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 from bench import documents
@@ -281,15 +281,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+AnySite = TypeVar("AnySite", bound=Site)
+
+
 @contextmanager
-def running_site(var: Path) -> Iterator[Site]:
+def running_site(var: Path, kind: type[AnySite]) -> Iterator[AnySite]:
     """A site that runs; everything is stopped and removed afterwards, whatever a test did to it."""
     for folder in ("site", "in"):
         (var / folder).mkdir(parents=True)
     (var / "site" / "sitecustomize.py").write_text(HOOK)
-    made: list[Site] = []
+    made: list[AnySite] = []
     with FakeModelServer([lambda body: made[0].answer]) as server, Webhook() as webhook:
-        site = Site(var, server, webhook)
+        site = kind(var, server, webhook)
         made.append(site)
         try:
             site.start_all()

@@ -21,7 +21,8 @@ DOCKER = PROJECT / "docker"
 PROGRAMS = DOCKER / "airflow/bin"
 AIRFLOW_SERVICES = ("init", *COMMANDS)
 
-runtime_lock = runpy.run_path(str(DOCKER / "airflow/runtime_lock.py"))["runtime_lock"]
+_script = runpy.run_path(str(DOCKER / "airflow/runtime_lock.py"))
+runtime_lock, wished = _script["runtime_lock"], _script["wished"]
 
 
 def services() -> dict[str, Any]:
@@ -141,10 +142,20 @@ def test_the_runtime_lock_is_the_lock_less_what_only_developers_need() -> None:
     kept = runtime_lock(project()["dependencies"], lock)
     wanted = {re.split(r"[^A-Za-z0-9_.-]", wish)[0] for wish in project()["dependencies"]}
     assert wanted <= names(kept) < names(lock)
-    assert {"pytest", "mypy", "ruff", "hypothesis", "pre-commit"}.isdisjoint(names(kept))
+    assert {"pytest", "mypy", "ruff", "hypothesis", "pre-commit", "celery"}.isdisjoint(names(kept))
     blocks = kept.splitlines()
     assert all(line in lock for line in blocks)
     assert kept.count("--hash=sha256:") > len(names(kept))
+
+
+def test_an_image_for_celery_has_its_packages_from_the_same_lock() -> None:
+    lock = (PROJECT / "requirements.lock").read_text()
+    plain, more = (names(runtime_lock(wished(project(), extras), lock)) for extras in ("", "celery"))
+    assert plain < more
+    assert {"apache-airflow-providers-celery", "celery", "redis"} <= more - plain
+    assert "pytest" not in more
+    with pytest.raises(ValueError, match="no extra rabbit, only"):
+        wished(project(), "rabbit")
 
 
 def test_the_runtime_lock_follows_what_packages_need_however_deep() -> None:
