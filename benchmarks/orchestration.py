@@ -235,7 +235,7 @@ def environment(var: Path, urls: Sequence[str], llm: str, in_flight: int) -> dic
         "OCR_OPS_LLM_MODEL": "empty",
         "OCR_OPS_ALLOWED_ROOTS": str(var),
         "OCR_OPS_AUDIT_URI": f"file://{var / 'audit'}",
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",  # as in docker/compose.yaml
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",  # as in docker/compose.yaml
     }
 
 
