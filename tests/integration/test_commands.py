@@ -145,6 +145,7 @@ def test_what_is_wrong_is_said_in_a_line_with_the_promised_exit_code(
     done = ocr_ops(tmp_path / "var", *words, code=code, **settings)
 
     assert said in done.stderr.replace("\n", " ")
+    assert not (tmp_path / "var" / "postgres").exists(), "a server was started for it"
 
 
 def test_ingest_loads_everything_once(var: Path, inbox: Path, ingested: str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ocr_ops.local.airflow_home import AirflowHome
@@ -52,9 +52,15 @@ class Machine:
     def settings(self, env: Mapping[str, str], *, database: bool = False) -> Settings:
         """Settings from the environment, with this machine's places where it names none.
 
-        With `database`, an unset `OCR_OPS_DATABASE_URL` means the embedded server, which is started if it is down.
+        With `database`, an unset `OCR_OPS_DATABASE_URL` means the embedded server, which is started if it is down. SettingsError,
+        and nothing is started, when a setting is wrong.
         """
-        return Settings.from_env(self.environment(env, database=database))
+        found = Settings.from_env(self.environment(env))
+        return (
+            replace(found, database_url=self.warehouse_url())
+            if database and not found.database_url
+            else found
+        )
 
     def environment(self, env: Mapping[str, str], *, database: bool = False) -> dict[str, str]:
         """The `OCR_OPS_*` variables that `settings` reads, for another process."""
