@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ocr_ops.local.airflow_home import AirflowHome
@@ -55,22 +55,18 @@ class Machine:
         With `database`, an unset `OCR_OPS_DATABASE_URL` means the embedded server, which is started if it is down. SettingsError,
         and nothing is started, when a setting is wrong.
         """
-        found = Settings.from_env(self.environment(env))
-        return (
-            replace(found, database_url=self.warehouse_url())
-            if database and not found.database_url
-            else found
-        )
+        return Settings.from_env(self.environment(env, database=database))
 
     def environment(self, env: Mapping[str, str], *, database: bool = False) -> dict[str, str]:
-        """The `OCR_OPS_*` variables that `settings` reads, for another process."""
+        """The `OCR_OPS_*` variables that `settings` reads, for another process; SettingsError as there before a server is started."""
         here = {
             "OCR_OPS_AUDIT_URI": f"file://{self.var / 'audit'}",
             "OCR_OPS_LANDING_FOLDER": str(self.landing),
         }
-        if database and not env.get("OCR_OPS_DATABASE_URL"):
-            here["OCR_OPS_DATABASE_URL"] = self.warehouse_url()
         given = {name: value for name, value in env.items() if name.startswith("OCR_OPS_") and value}
+        if database and not env.get("OCR_OPS_DATABASE_URL"):
+            Settings.from_env(here | given)  # says what is wrong before anything is started
+            here["OCR_OPS_DATABASE_URL"] = self.warehouse_url()
         return here | given
 
     def warehouse_url(self) -> str:
